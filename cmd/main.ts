@@ -1,0 +1,95 @@
+/** thaw: from the words of the command line to an exit status. @module */
+
+import { ThawError } from "../internal/errors/errors.ts";
+import { type Log, openLog, writeAll } from "../internal/log/log.ts";
+import { type Command, commands } from "./commands.ts";
+import { type Parsed, parseFlags, UsageError } from "./flags.ts";
+import { globalFlags, readGlobals } from "./globals.ts";
+import { report } from "./report.ts";
+
+/** What runc exits with for a command it does not have. */
+const UNKNOWN_COMMAND = 3;
+
+/** Runs one command line and returns the exit status. */
+async function main(argv: readonly string[]): Promise<number> {
+  using scope = new DisposableStack();
+  // Until the log is open, errors go to standard error.
+  let log: Log = openLog({ path: undefined, format: "text", debug: false });
+  try {
+    const before = parse(argv, globalFlags, true);
+    const [word, ...rest] = before.positionals;
+    if (before.booleans.get("version")) return await printVersion();
+    if (word === undefined || word === "help" || (before.booleans.get("help") ?? false))
+      return await printHelp(word === "help" ? rest[0] : undefined);
+    const entry = Object.hasOwn(commands, word) ? commands[word] : undefined;
+    if (entry === undefined) {
+      log.error(`No help topic for '${word}'`);
+      return UNKNOWN_COMMAND;
+    }
+    const command = await entry.load();
+    const after = await parseCommand(word, command, rest);
+    if (after.booleans.get("help")) return await printHelp(word);
+    const globals = readGlobals([before, after]);
+    log = scope.use(openLog(globals.log));
+    if (before.strings.has("criu") || after.strings.has("criu"))
+      writeAll(2, "WARNING: --criu ignored (criu binary from $PATH is used); do not use\n");
+    await requirePositionals(word, command, after);
+    const { runCommand } = await import("citty");
+    const invocation = { parsed: after, globals, log };
+    const { result } = await runCommand(command.definition, { rawArgs: [], data: invocation });
+    return Number(result);
+  } catch (error) {
+    report(error, log);
+    return 1;
+  }
+}
+
+function parse(argv: readonly string[], flags: typeof globalFlags, stopAtFirst: boolean): Parsed {
+  try {
+    return parseFlags(argv, flags, stopAtFirst);
+  } catch (error) {
+    if (error instanceof UsageError) writeAll(1, `Incorrect Usage. ${error.message}\n\n`);
+    throw error;
+  }
+}
+
+// Global flags are accepted after the command too, as runc 1.5 does; the command's own win.
+async function parseCommand(word: string, command: Command, argv: readonly string[]): Promise<Parsed> {
+  try {
+    return parseFlags(argv, { ...globalFlags, ...command.flags }, false);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      writeAll(1, `Incorrect Usage: ${error.message}\n\n`);
+      await printHelp(word);
+    }
+    throw error;
+  }
+}
+
+async function requirePositionals(word: string, command: Command, parsed: Parsed): Promise<void> {
+  if (parsed.positionals.length === command.positionals) return;
+  writeAll(1, "Incorrect Usage.\n\n");
+  await printHelp(word);
+  throw new ThawError(
+    `${process.argv0}: ${JSON.stringify(word)} requires exactly ${command.positionals} argument(s)`,
+  );
+}
+
+async function printHelp(word: string | undefined): Promise<number> {
+  const help = await import("./help.ts");
+  const entry = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined;
+  writeAll(1, entry === undefined ? help.overview() : await help.commandHelp(await entry.load()));
+  return 0;
+}
+
+async function printVersion(): Promise<number> {
+  const { versionText } = await import("./version.ts");
+  writeAll(1, versionText());
+  return 0;
+}
+
+// A status is set before anything can fail: a program that ends early has not succeeded.
+process.exitCode = 1;
+void main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});

@@ -1,0 +1,146 @@
+/** Why a restore failed, from CRIU's own error lines: cause and remedy. @module */
+
+/** What is known about a failure. */
+export interface Explanation {
+  /** CRIU's line that tells. */
+  readonly line: string;
+  /** Why it happened, in one line. */
+  readonly cause: string;
+  /** What to do, in one line. */
+  readonly remedy: string;
+}
+
+interface Rule {
+  readonly pattern: RegExp;
+  /** `$1` and so on are groups of the pattern. */
+  readonly cause: string;
+  readonly remedy: string;
+}
+
+// By CRIU 4.2's texts. The first error line that a rule knows is explained, so the order of rules
+// matters only for lines that two of them match.
+const RULES: readonly Rule[] = [
+  {
+    pattern: /File (\S+) has bad size (\d+) \(expect (\d+)\)/,
+    cause: "/$1 has $2 bytes and had $3 when the checkpoint was made",
+    remedy: "restore the root filesystem (or volume) as it was at the checkpoint",
+  },
+  {
+    pattern: /Can't open file (\S+) on restore: No such file or directory/,
+    cause: "/$1 is missing from the root filesystem",
+    remedy: "carry the container's writable layer (rootfs diff) along with the checkpoint",
+  },
+  {
+    pattern: /File (\S+) has bad mode (\d+) \(expect (\d+)\)/,
+    cause: "/$1 has mode $2 and had $3 when the checkpoint was made",
+    remedy: "give the file its old mode back (was it unpacked under another umask?)",
+  },
+  {
+    pattern: /No mapping for \d+:(\S+) mountpoint/,
+    cause: "the checkpoint has an external mount that config.json does not",
+    remedy: "add the missing bind mount, device or cgroup mount to config.json",
+  },
+  {
+    pattern: /Can't stat mountpoint \S*?mnt-\d+(\/\S+?)?: No such file/,
+    cause: "the mount point $1 does not exist in the root filesystem",
+    remedy: "make that directory in the rootfs",
+  },
+  {
+    pattern: /Connected TCP socket in image/,
+    cause: "the checkpoint holds an established TCP connection",
+    remedy: "restore with --tcp-established",
+  },
+  {
+    pattern: /Can't connect inet socket back: (.+)/,
+    cause: "the connection's address is not up in the container's network namespace ($1)",
+    remedy: "configure the same address there (a network hook or CNI) before CRIU restores sockets",
+  },
+  {
+    pattern: /Need to set the --tcp-close options/,
+    cause: "the checkpoint was made with --tcp-close",
+    remedy: "let CRIU close the connections again: put tcp-close into /etc/criu/runc.conf",
+  },
+  {
+    pattern: /Missing required plugin: (\S+)/,
+    cause: "the checkpoint needs CRIU's plugin $1",
+    remedy: "install the plugin where this criu looks for it (CRIU_LIBS_DIR)",
+  },
+  {
+    pattern: /execvp\("([^"]+)".*\) failed/,
+    cause: "CRIU needs the program $1, which is not on PATH",
+    remedy: "install $1, or correct PATH",
+  },
+  {
+    pattern: /Head magic doesn't match for (\S+)/,
+    cause: "$1 is not the image it should be: damaged, or of another CRIU",
+    remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern: /Not supported images version (\d+)/,
+    cause: "the checkpoint has image version $1, made by a newer CRIU",
+    remedy: "install a CRIU at least as new as the one that made it",
+  },
+  {
+    pattern: /Unexpected EOF on \(empty-image\)/,
+    cause: "an image of the checkpoint is missing or empty",
+    remedy: "check --image-path, and copy the checkpoint again",
+  },
+  {
+    pattern: /No root found for tree/,
+    cause: "the image of the mount table (mountpoints-*.img) is missing",
+    remedy: "check --image-path, and copy the checkpoint again",
+  },
+  {
+    pattern: /can't write lsm profile|mismatched lsm types|lsm profile specified/i,
+    cause: "the AppArmor or SELinux profile of the checkpoint cannot be set on this host",
+    remedy: "load the profile here, or name another with --lsm-profile TYPE:NAME",
+  },
+  {
+    pattern: /External socket (?:found|is used)|Consider using the --ext-unix-sk option/,
+    cause: "the checkpoint holds a unix socket connected to a process outside of the container",
+    remedy: "restore with --ext-unix-sk",
+  },
+  {
+    pattern: /Found slave peer index (\d+) without correspond/,
+    cause: "the checkpoint uses a terminal whose other end was outside of the container",
+    remedy: "restore with a terminal, or with --shell-job",
+  },
+  {
+    pattern: /Can't fork for (\d+): File exists/,
+    cause: "pid $1 is taken: the container has no pid namespace of its own",
+    remedy: "end (and reap) the process that has pid $1, then restore again",
+  },
+  {
+    pattern: /--root option is required|doesn't have a proper root mount/,
+    cause: "the root filesystem is not a mount that CRIU can use",
+    remedy: "check root.path in config.json: nothing may be mounted over it",
+  },
+  {
+    pattern: /connect to lazy-pages\.socket failed/,
+    cause: "no lazy-pages daemon listens in the work directory",
+    remedy: 'start "criu lazy-pages" with the same work directory first, or drop --lazy-pages',
+  },
+  {
+    pattern: /(\d+) killed by signal (\d+)/,
+    cause: "process $1 was killed by signal $2 while it was restored: out of memory, or a missing image",
+    remedy: "raise linux.resources.memory.limit, see the kernel log, and check the images",
+  },
+  {
+    pattern: /kerndat_tcp_repair failed/,
+    cause: "the loopback interface is down in the network namespace CRIU runs in",
+    remedy: "ip link set lo up",
+  },
+];
+
+/** Finds the first of CRIU's error lines that has a known cause. */
+export function explain(errors: readonly string[]): Explanation | undefined {
+  for (const line of errors) {
+    for (const { pattern, cause, remedy } of RULES) {
+      const match = pattern.exec(line);
+      if (match === null) continue;
+      const fill = (text: string) => text.replaceAll(/\$(\d)/g, (_, n) => match[Number(n)] ?? "");
+      return { line, cause: fill(cause), remedy: fill(remedy) };
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,50 @@
+/** restore.log: what CRIU itself says, and which line of it is the reason. @module */
+
+import { readFileSync } from "node:fs";
+import { wrapFs } from "../linux/libc.ts";
+
+// Logged on healthy restores too: raising limits without CAP_SYS_RESOURCE, and cgroupd when its
+// peer goes; the last one only says that there was an error.
+const HARMLESS = [
+  /rlimit: Can't setup RLIMIT_NOFILE/,
+  /cgroupd: recv req error/,
+  /Restoring FAILED/,
+];
+
+const IS_ERROR = /Error \(|: Error /;
+
+/** CRIU's log as text. @throws SyscallError when it cannot be read */
+export function readLog(path: string): string {
+  return wrapFs(`open ${path}`, () => readFileSync(path, "utf8"));
+}
+
+/** The error lines that mean something, in order, without CRIU's time stamps. */
+export function realErrors(log: string): string[] {
+  return log
+    .split("\n")
+    .filter((line) => IS_ERROR.test(line) && !HARMLESS.some((harmless) => harmless.test(line)))
+    .map((line) => line.replace(/^\(\d+\.\d+\)\s*/, "").trim());
+}
+
+const CONTEXT = 5;
+
+/**
+ * The lines runc copies into its log after a failure: each one with "Error" and the five before
+ * it, numbered, with `...` between groups.
+ */
+export function quoteLog(path: string, log: string): string[] {
+  const lines = log.split("\n");
+  const wanted = new Set<number>();
+  lines.forEach((line, i) => {
+    if (!line.includes("Error")) return;
+    for (let n = Math.max(0, i - CONTEXT); n <= i; n++) wanted.add(n);
+  });
+  const quoted = [`--- Quoting ${JSON.stringify(path)}`];
+  let last = -1;
+  for (const n of wanted) {
+    if (n > last + 1) quoted.push("...");
+    quoted.push(`${n + 1}:${lines[n]}`);
+    last = n;
+  }
+  return [...quoted, "---"];
+}

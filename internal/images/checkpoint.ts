@@ -1,0 +1,167 @@
+/**
+ * Whether a checkpoint is whole, decided before CRIU is started: CRIU spins for ever on a
+ * truncated pages image and crashes on a missing one.
+ *
+ * @module
+ */
+
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ThawError } from "../errors/errors.ts";
+import { ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
+import {
+  fields,
+  IMG_COMMON_MAGIC,
+  INVENTORY_MAGIC,
+  MAGICS,
+  messageField,
+  records,
+  varintField,
+  varintFields,
+} from "./wire.ts";
+
+const PAGE_SIZE = 4096;
+// pagemap entry flags (CRIU include/pagemap.h)
+const PE_PARENT = 1;
+const PE_PRESENT = 4;
+// task_state in core images (CRIU images/core.proto): a dead task has no memory.
+const TASK_DEAD = 2;
+
+const COPY_AGAIN = "copy the checkpoint again from where it was made, or check --image-path";
+
+/** What a restore needs to know of a checkpoint. */
+export interface Checkpoint {
+  /** What the descriptors 0, 1 and 2 of init were, such as `pipe:[123]`. */
+  readonly descriptors: readonly string[];
+}
+
+/**
+ * Reads descriptors.json and checks the images CRIU cannot do without.
+ *
+ * @param directory the image directory
+ * @throws ThawError naming the image that is missing, cut short or of another kind
+ */
+export function readCheckpoint(directory: string): Checkpoint {
+  const descriptors = readDescriptors(directory);
+  checkInventory(directory);
+  const tasks = image(directory, "pstree").map((entry) => ({
+    pid: varintField(entry, 1, 0),
+    threads: varintFields(entry, 5),
+  }));
+  if (tasks.length === 0) throw damaged(directory, "pstree.img", "holds no process");
+  image(directory, "files");
+  for (const { pid, threads } of tasks) {
+    for (const thread of threads) image(directory, `core-${thread}`);
+    if (isAlive(directory, pid)) checkTask(directory, pid);
+  }
+  return { descriptors };
+}
+
+function readDescriptors(directory: string): string[] {
+  const path = join(directory, "descriptors.json");
+  const text = open(path).toString();
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ThawError("unexpected end of JSON input", { hint: `${path} is damaged: ${COPY_AGAIN}` });
+  }
+  if (value === null) return [];
+  if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value;
+  const kind = Array.isArray(value) ? "array element" : typeof value;
+  throw new ThawError(`json: cannot unmarshal ${kind} into Go value of type []string`, {
+    hint: `${path} is damaged: ${COPY_AGAIN}`,
+  });
+}
+
+function open(path: string): Buffer {
+  try {
+    return wrapFs(`open ${path}`, () => readFileSync(path));
+  } catch (error) {
+    if (!hasErrno(error, ENOENT)) throw error;
+    throw new ThawError((error as Error).message, {
+      hint: `is this a checkpoint? ${COPY_AGAIN}`,
+    });
+  }
+}
+
+function checkInventory(directory: string): void {
+  const bytes = open(join(directory, "inventory.img"));
+  if (bytes.length < 4 || bytes.readUInt32LE(0) !== INVENTORY_MAGIC)
+    throw damaged(directory, "inventory.img", "is no CRIU inventory");
+  const [entry] = records(bytes, 4) ?? [];
+  if (entry === undefined) throw damaged(directory, "inventory.img", "is cut short");
+  const version = varintField(entry, 1, 0);
+  if (version > 2)
+    throw new ThawError(`${join(directory, "inventory.img")}: not supported images version ${version}`, {
+      hint: "install a CRIU at least as new as the one that made the checkpoint",
+    });
+}
+
+/** The records of an image, after checking magic and framing. */
+function image(directory: string, name: string): Uint8Array[] {
+  const file = `${name}.img`;
+  const bytes = open(join(directory, file));
+  const kind = /^[a-z]+/.exec(name)?.[0] ?? "";
+  if (bytes.length < 8) throw damaged(directory, file, "is cut short");
+  if (bytes.readUInt32LE(0) !== IMG_COMMON_MAGIC || bytes.readUInt32LE(4) !== MAGICS[kind])
+    throw damaged(directory, file, `is no CRIU ${kind} image`);
+  const found = records(bytes, 8);
+  if (found === null) throw damaged(directory, file, "is cut short");
+  try {
+    for (const record of found) for (const _ of fields(record)) void _;
+  } catch {
+    throw damaged(directory, file, "holds a broken record");
+  }
+  return found;
+}
+
+function isAlive(directory: string, pid: number): boolean {
+  const [core] = image(directory, `core-${pid}`);
+  if (core === undefined) throw damaged(directory, `core-${pid}.img`, "is empty");
+  const tc = messageField(core, 3);
+  return tc === undefined || varintField(tc, 1, 1) !== TASK_DEAD;
+}
+
+function checkTask(directory: string, pid: number): void {
+  for (const name of [`ids-${pid}`, `fs-${pid}`, `mm-${pid}`]) {
+    if (image(directory, name).length === 0) throw damaged(directory, `${name}.img`, "is empty");
+  }
+  const [ids] = image(directory, `ids-${pid}`);
+  const mountNamespace = ids === undefined ? 0 : varintField(ids, 9, 0);
+  if (mountNamespace !== 0) image(directory, `mountpoints-${mountNamespace}`);
+  checkPages(directory, pid);
+}
+
+function checkPages(directory: string, pid: number): void {
+  const [head, ...entries] = image(directory, `pagemap-${pid}`);
+  if (head === undefined) throw damaged(directory, `pagemap-${pid}.img`, "is empty");
+  const pages = entries.reduce((sum, entry) => sum + storedPages(entry), 0);
+  if (pages === 0) return;
+  const file = `pages-${varintField(head, 1, 0)}.img`;
+  const size = pagesSize(join(directory, file));
+  if (size < pages * PAGE_SIZE)
+    throw damaged(directory, file, `is cut short: ${size} of ${pages * PAGE_SIZE} bytes`);
+}
+
+/** Pages of an entry that are in this directory's pages image, not in a parent's. */
+function storedPages(entry: Uint8Array): number {
+  const flags = varintField(entry, 4, -1);
+  // Before CRIU 2.12 there were no flags, only in_parent.
+  const stored = flags === -1 ? varintField(entry, 3, 0) === 0 : (flags & PE_PRESENT) !== 0;
+  if (!stored || (flags !== -1 && (flags & PE_PARENT) !== 0)) return 0;
+  return varintField(entry, 5, 0) || varintField(entry, 2, 0); // nr_pages64, or the older 32-bit field
+}
+
+function pagesSize(path: string): number {
+  try {
+    return wrapFs(`open ${path}`, () => statSync(path)).size;
+  } catch (error) {
+    if (!hasErrno(error, ENOENT)) throw error;
+    throw new ThawError((error as Error).message, { hint: COPY_AGAIN });
+  }
+}
+
+function damaged(directory: string, file: string, what: string): ThawError {
+  return new ThawError(`${join(directory, file)} ${what}`, { hint: COPY_AGAIN });
+}

@@ -1,0 +1,109 @@
+/** File descriptors that close themselves, and which of them children see. @module */
+
+import { fstatSync, readdirSync, readlinkSync } from "node:fs";
+import { check, cstring, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
+
+/** open(2) flags, equal on x64 and arm64 where thaw uses them. */
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_WRONLY = 1;
+export const O_CLOEXEC = 0o2000000;
+export const O_NONBLOCK = 0o4000;
+export const O_PATH = 0o10000000;
+// These two differ between architectures (asm/fcntl.h).
+const arm = process.arch === "arm64";
+export const O_DIRECTORY = arm ? 0o40000 : 0o200000;
+export const O_NOFOLLOW = arm ? 0o100000 : 0o400000;
+/** openat(2): relative to the working directory. */
+export const AT_FDCWD = -100;
+
+const F_DUPFD_CLOEXEC = 1030;
+const F_GETFD = 1;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const SYS_close_range = 436;
+const CLOSE_RANGE_CLOEXEC = 4;
+
+/** A descriptor that is closed when disposed. */
+export interface OwnedFd extends Disposable {
+  readonly fd: number;
+  /** Closes it now; disposing afterwards does nothing. */
+  close(): void;
+}
+
+/** Takes ownership of an open descriptor. */
+export function owned(fd: number): OwnedFd {
+  let open = true;
+  const close = () => {
+    if (open) libc.close(fd);
+    open = false;
+  };
+  return { fd, close, [Symbol.dispose]: close };
+}
+
+/**
+ * Opens a path relative to a directory (openat(2)), close-on-exec.
+ *
+ * @param directory a descriptor, or AT_FDCWD
+ * @throws SyscallError `open PATH: …`
+ */
+export function openAt(directory: number, path: string, flags: number, mode = 0): OwnedFd {
+  for (;;) {
+    const fd = libc.openat(directory, cstring(path), flags | O_CLOEXEC, mode);
+    if (fd !== -1) return owned(fd);
+    const reason = errno();
+    if (reason !== EINTR) throw new SyscallError(`open ${path}`, reason);
+  }
+}
+
+/** A pipe (pipe2(2)), both ends close-on-exec. */
+export function pipe(): { readonly read: OwnedFd; readonly write: OwnedFd } {
+  const ends = memory(8);
+  check(libc.pipe2(ends.bytes, O_CLOEXEC), "pipe2");
+  return { read: owned(ends.view.getInt32(0, true)), write: owned(ends.view.getInt32(4, true)) };
+}
+
+/** A copy of a descriptor numbered at least `least`, close-on-exec. */
+export function duplicate(fd: number, least: number): OwnedFd {
+  return owned(check(libc.fcntl(fd, F_DUPFD_CLOEXEC, least), `duplicate descriptor ${fd}`));
+}
+
+/** Whether a descriptor number is open in this process. */
+export function isOpen(fd: number): boolean {
+  return libc.fcntl(fd, F_GETFD, 0) !== -1;
+}
+
+/**
+ * Makes every descriptor but 0, 1 and 2 close-on-exec: what the caller leaked into thaw stays
+ * with thaw. close_range(2) since Linux 5.11, one by one before.
+ */
+export function keepDescriptorsPrivate(): void {
+  if (libc.syscall(SYS_close_range, 3, 0xffffffff, CLOSE_RANGE_CLOEXEC) === 0) return;
+  for (const name of readdirSync("/proc/self/fd")) {
+    if (Number(name) > 2) libc.fcntl(Number(name), F_SETFD, FD_CLOEXEC);
+  }
+}
+
+/** Opens /dev/null on each of 0, 1 and 2 that the caller left closed, as Go's runtime does. */
+export function ensureStdio(): void {
+  for (const fd of [0, 1, 2]) {
+    // The lowest free number is taken, which is fd.
+    if (!isOpen(fd)) libc.openat(AT_FDCWD, cstring("/dev/null"), O_RDWR, 0);
+  }
+}
+
+/** What a descriptor is, as readlink of /proc/PID/fd/N says; "" when it cannot be read (EACCES). */
+export function describeFd(pid: number | "self", fd: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return "";
+  }
+}
+
+/** Whether the descriptor is a directory. */
+export function isDirectory(fd: number): boolean {
+  return fstatSync(fd).isDirectory();
+}

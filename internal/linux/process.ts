@@ -1,0 +1,257 @@
+/** Processes: starting, waiting, killing, and telling one from another. @module */
+
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { ThawError } from "../errors/errors.ts";
+import { duplicate, type OwnedFd, owned } from "./fd.ts";
+import {
+  check,
+  cstring,
+  cstringArray,
+  EINTR,
+  errno,
+  libc,
+  memory,
+  SyscallError,
+} from "./libc.ts";
+import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
+
+const POSIX_SPAWN_SETSIGDEF = 4;
+const RLIMIT_NOFILE = 7;
+const SYS_pidfd_open = 434;
+const PR_SET_CHILD_SUBREAPER = 36;
+// Bun ignores these two at start; the caller had them at their defaults (bit N-1 for signal N).
+const IGNORED_BY_BUN = (1n << 12n) | (1n << 24n); // SIGPIPE, SIGXFSZ
+
+/** What to start and what it gets; everything not named here is inherited from the caller. */
+export interface SpawnOptions {
+  /** Absolute path of the executable. */
+  readonly file: string;
+  /** argv, argv[0] included. */
+  readonly argv: readonly string[];
+  /** `NAME=value` strings. */
+  readonly env: readonly string[];
+  /** The child's descriptors: index is the number there, value the descriptor here. */
+  readonly fds: readonly number[];
+}
+
+/** How a process ended. */
+export interface ExitStatus {
+  /** The exit code, or 128 plus the signal, as shells and runc report it. */
+  readonly code: number;
+  /** Go's words for it: `exit status 7` or `signal: killed`. */
+  readonly text: string;
+}
+
+/** A child of ours; it is never left behind as a zombie. */
+export interface Child {
+  readonly pid: number;
+  /** A pidfd: readable when the process has ended. */
+  readonly pidfd: number;
+  /** The status once it has ended and been reaped, else undefined. */
+  readonly status: ExitStatus | undefined;
+  /** SIGKILL, then wait. Does nothing once reaped. */
+  kill(): void;
+  /** Waits without blocking signals; undefined when the time is up. */
+  wait(options: { doing: string; interrupts?: Interrupts | undefined; timeout?: number }): Promise<
+    ExitStatus | undefined
+  >;
+  /** Blocks until it has ended, and reaps it. */
+  reap(): ExitStatus;
+  /** Closes the pidfd; the process is left alone. */
+  release(): void;
+}
+
+/**
+ * Starts a program (posix_spawn(3)) with the caller's signal dispositions and mask.
+ *
+ * @throws SyscallError `exec FILE: …`
+ */
+export function spawn(options: SpawnOptions): Child {
+  using scope = new DisposableStack();
+  const actions = memory(256);
+  check(libc.posix_spawn_file_actions_init(actions.bytes), "posix_spawn_file_actions_init");
+  scope.defer(() => libc.posix_spawn_file_actions_destroy(actions.bytes));
+  options.fds.forEach((fd, number) => {
+    // Copied out of the way first, so that no number is overwritten before it is used.
+    const source = scope.use(duplicate(fd, options.fds.length + 16));
+    libc.posix_spawn_file_actions_adddup2(actions.bytes, source.fd, number);
+  });
+  const attributes = memory(512);
+  libc.posix_spawnattr_init(attributes.bytes);
+  scope.defer(() => libc.posix_spawnattr_destroy(attributes.bytes));
+  const defaults = memory(128);
+  defaults.view.setBigUint64(0, IGNORED_BY_BUN, true);
+  libc.posix_spawnattr_setsigdefault(attributes.bytes, defaults.bytes);
+  libc.posix_spawnattr_setflags(attributes.bytes, POSIX_SPAWN_SETSIGDEF);
+  const argv = cstringArray(options.argv);
+  const env = cstringArray(options.env);
+  const pid = memory(4);
+  const file = cstring(options.file);
+  const failed = libc.posix_spawn(
+    pid.bytes,
+    file,
+    actions.bytes,
+    attributes.bytes,
+    argv.bytes,
+    env.bytes,
+  );
+  // The strings must outlive the call; reading them here keeps them.
+  if (failed !== 0 || argv.owned.length + env.owned.length === 0)
+    throw new SyscallError(`exec ${options.file}`, failed);
+  return adopt(pid.view.getInt32(0, true));
+}
+
+/** Takes charge of a child that exists already, such as the init CRIU made our child. */
+export function adopt(pid: number): Child {
+  const pidfd = owned(check(Number(libc.syscall(SYS_pidfd_open, pid, 0, 0)), `pidfd_open ${pid}`));
+  return childOf(pid, pidfd);
+}
+
+function childOf(pid: number, pidfd: OwnedFd): Child {
+  let status: ExitStatus | undefined;
+  const reap = (): ExitStatus => {
+    status ??= waitpid(pid);
+    pidfd.close();
+    return status;
+  };
+  return {
+    pid,
+    pidfd: pidfd.fd,
+    get status() {
+      return status;
+    },
+    kill: () => {
+      if (status !== undefined) return;
+      libc.kill(pid, SIGKILL);
+      reap();
+    },
+    wait: async (options) => {
+      if (status !== undefined) return status;
+      const { doing, interrupts, timeout } = options;
+      const watch = [{ fd: pidfd.fd, events: POLLIN }];
+      const events = await waitReady(watch, { doing, interrupts, timeout });
+      return events[0] === 0 ? undefined : reap();
+    },
+    reap,
+    release: () => pidfd.close(),
+  };
+}
+
+function waitpid(pid: number): ExitStatus {
+  const raw = memory(4);
+  for (;;) {
+    if (libc.waitpid(pid, raw.bytes, 0) !== -1) return exitStatus(raw.view.getInt32(0, true));
+    const reason = errno();
+    if (reason !== EINTR) return { code: 255, text: `wait ${pid}: errno ${reason}` };
+  }
+}
+
+/** Decodes a status of waitpid(2). */
+export function exitStatus(raw: number): ExitStatus {
+  const signal = raw & 0x7f;
+  if (signal !== 0) return { code: 128 + signal, text: `signal: ${SIGNALS[signal] ?? signal}` };
+  const code = (raw >> 8) & 0xff;
+  return { code, text: `exit status ${code}` };
+}
+
+const SIGNALS: Record<number, string> = {
+  1: "hangup",
+  2: "interrupt",
+  6: "aborted",
+  9: "killed",
+  11: "segmentation fault",
+  15: "terminated",
+};
+
+/**
+ * Ends and reaps every child of this thread: an init that CRIU made ours and never told us of.
+ * Call it when no child of ours is to live on.
+ */
+export function endStrayChildren(): void {
+  let children: string;
+  try {
+    children = readFileSync("/proc/thread-self/children", "utf8");
+  } catch {
+    return; // CONFIG_PROC_CHILDREN, which CRIU itself needs
+  }
+  for (const pid of children.split(" ").filter(Boolean).map(Number)) {
+    libc.kill(pid, SIGKILL);
+    waitpid(pid);
+  }
+}
+
+/** Sends a signal to a process; false when there is none (ESRCH). */
+export function sendSignal(pid: number, signal: number): boolean {
+  return libc.kill(pid, signal) === 0;
+}
+
+/** Orphans of our descendants become our children (prctl(2), PR_SET_CHILD_SUBREAPER). */
+export function becomeSubreaper(): void {
+  libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+/**
+ * When a process started, in clock ticks since boot: field 22 of /proc/PID/stat (proc(5)).
+ *
+ * @returns undefined when there is no such process or it is a zombie
+ */
+export function startTime(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name in parentheses may hold anything, so count from its end.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Gives the soft RLIMIT_NOFILE back its caller's value, for children to inherit: Bun raises it
+ * to the hard limit at start. The caller's is read from the parent process.
+ */
+export function restoreNofileLimit(): void {
+  let limits: string;
+  try {
+    limits = readFileSync(`/proc/${process.ppid}/limits`, "utf8");
+  } catch {
+    return;
+  }
+  const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+  if (soft === undefined) return;
+  const limit = memory(16);
+  libc.prlimit(0, RLIMIT_NOFILE, null, limit.bytes);
+  if (BigInt(soft) >= limit.view.getBigUint64(0, true)) return;
+  limit.view.setBigUint64(0, BigInt(soft), true);
+  libc.prlimit(0, RLIMIT_NOFILE, limit.bytes, null);
+}
+
+/** The environment for children: the caller's without Bun's own variables. */
+export function childEnvironment(): string[] {
+  return Object.entries(process.env)
+    .filter(([name]) => !name.startsWith("BUN_"))
+    .map(([name, value]) => `${name}=${value}`);
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Finds a program on PATH, like Go's exec.LookPath. Relative entries are passed over: the working
+ * directory is not trusted. An unset PATH means the usual directories.
+ *
+ * @throws ThawError `exec: "NAME": executable file not found in $PATH`
+ */
+export function lookPath(name: string): string {
+  for (const directory of (process.env["PATH"] ?? DEFAULT_PATH).split(":")) {
+    if (!directory.startsWith("/")) continue;
+    const file = join(directory, name);
+    try {
+      accessSync(file, constants.X_OK);
+      if (statSync(file).isFile()) return file;
+    } catch {
+      // Not there, or not ours to run: the next one.
+    }
+  }
+  throw new ThawError(`exec: ${JSON.stringify(name)}: executable file not found in $PATH`);
+}

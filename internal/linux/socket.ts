@@ -1,0 +1,110 @@
+/** A pair of connected packet sockets, and descriptors passed along. @module */
+
+import { ptr } from "bun:ffi";
+import { type OwnedFd, owned } from "./fd.ts";
+import { check, EINTR, errno, libc, type Memory, memory, SyscallError } from "./libc.ts";
+
+const AF_UNIX = 1;
+const SOCK_SEQPACKET = 5;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
+const SCM_RIGHTS = 1;
+const MSG_PEEK = 2;
+const MSG_TRUNC = 0x20;
+const MSG_NOSIGNAL = 0x4000;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const SHUT_WR = 1;
+
+/** Two connected AF_UNIX SOCK_SEQPACKET sockets (socketpair(2)), close-on-exec. */
+export function packetPair(): readonly [OwnedFd, OwnedFd] {
+  const pair = memory(8);
+  const made = libc.socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.bytes);
+  check(made, "socketpair");
+  return [owned(pair.view.getInt32(0, true)), owned(pair.view.getInt32(4, true))];
+}
+
+/**
+ * Sends one packet. A packet larger than the send buffer needs a larger buffer (EMSGSIZE at
+ * 212,992 bytes by default), so that is raised first.
+ *
+ * @throws SyscallError EPIPE or ECONNRESET when the peer is gone
+ */
+export function sendPacket(socket: number, bytes: Uint8Array): void {
+  // C reads the bytes where they are, so they must not be a view Bun may move.
+  const packet = memory(bytes.length);
+  packet.bytes.set(bytes);
+  if (bytes.length > 100_000) {
+    const size = memory(4);
+    size.view.setInt32(0, bytes.length * 2, true);
+    libc.setsockopt(socket, SOL_SOCKET, SO_SNDBUF, size.bytes, 4);
+  }
+  for (;;) {
+    if (libc.send(socket, packet.bytes, bytes.length, MSG_NOSIGNAL) !== -1) return;
+    const reason = errno();
+    if (reason !== EINTR) throw new SyscallError("write to criu", reason);
+  }
+}
+
+/** Says that nothing more will be sent (shutdown(2), SHUT_WR). */
+export function finishSending(socket: number): void {
+  libc.shutdown(socket, SHUT_WR);
+}
+
+/** One packet and the descriptors that came with it, close-on-exec. */
+export interface Packet {
+  readonly bytes: Uint8Array;
+  readonly fds: readonly OwnedFd[];
+}
+
+/**
+ * Receives one packet of any size; call it when the socket is readable.
+ *
+ * @returns null when the peer has closed
+ * @throws SyscallError ECONNRESET when the peer ended with our packet unread
+ */
+export function receivePacket(socket: number): Packet | null {
+  const size = receive(socket, memory(1), memory(0), MSG_PEEK | MSG_TRUNC).length;
+  if (size === 0) return null;
+  const body = memory(size);
+  const control = memory(1024);
+  const { fds } = receive(socket, body, control, MSG_CMSG_CLOEXEC);
+  return { bytes: body.bytes, fds };
+}
+
+// struct msghdr and struct cmsghdr of LP64.
+function receive(socket: number, body: Memory, control: Memory, flags: number) {
+  const iov = memory(16);
+  iov.view.setBigUint64(0, BigInt(ptr(body.bytes)), true);
+  iov.view.setBigUint64(8, BigInt(body.bytes.length), true);
+  const header = memory(56);
+  header.view.setBigUint64(16, BigInt(ptr(iov.bytes)), true);
+  header.view.setBigUint64(24, 1n, true);
+  if (control.bytes.length > 0) {
+    header.view.setBigUint64(32, BigInt(ptr(control.bytes)), true);
+    header.view.setBigUint64(40, BigInt(control.bytes.length), true);
+  }
+  for (;;) {
+    const length = libc.recvmsg(socket, header.bytes, flags);
+    if (length !== -1) return { length: Number(length), fds: passedFds(header, control) };
+    const reason = errno();
+    if (reason !== EINTR) throw new SyscallError("read from criu", reason);
+  }
+}
+
+function passedFds(header: Memory, control: Memory): OwnedFd[] {
+  const end = Number(header.view.getBigUint64(40, true));
+  const fds: OwnedFd[] = [];
+  for (let at = 0; at + 16 <= end; ) {
+    const length = Number(control.view.getBigUint64(at, true));
+    if (length < 16) break;
+    const isRights =
+      control.view.getInt32(at + 8, true) === SOL_SOCKET &&
+      control.view.getInt32(at + 12, true) === SCM_RIGHTS;
+    for (let data = at + 16; isRights && data + 4 <= at + length; data += 4) {
+      fds.push(owned(control.view.getInt32(data, true)));
+    }
+    at += (length + 7) & ~7;
+  }
+  return fds;
+}

@@ -1,0 +1,48 @@
+/** Stage: what thaw does at CRIU's notifications (runc: criuNotifications). @module */
+
+import type { Notification } from "../criu/session.ts";
+import { type HookState, runHooks } from "../hooks/hooks.ts";
+import type { Interrupts } from "../linux/signal.ts";
+import { SPEC_VERSION } from "../oci/config.ts";
+import type { RestorePlan } from "./plan.ts";
+
+/** The story's own part in them. */
+export interface NotificationParts {
+  readonly plan: RestorePlan;
+  readonly interrupts: Interrupts;
+  /** Init exists from now on, a child of ours; it may be told more than once. */
+  adoptInit(pid: number): void;
+  /** Every task is restored and frozen: the moment for state.json. */
+  record(pid: number): void;
+}
+
+/** Answers CRIU's notifications one by one. */
+export function notifications(parts: NotificationParts) {
+  const { plan, interrupts } = parts;
+  return async ({ script, pid }: Notification): Promise<void> => {
+    plan.options.log.debug(`notify: ${script}\n`);
+    if (script === "setup-namespaces") {
+      parts.adoptInit(pid);
+      const { prestart, createRuntime } = plan.config.Hooks;
+      const state = hookState(plan, pid);
+      await runHooks("prestart", prestart, state, interrupts);
+      await runHooks("createRuntime", createRuntime, state, interrupts);
+    } else if (script === "post-restore") {
+      parts.adoptInit(pid);
+      parts.record(pid);
+    }
+  };
+}
+
+/** The state hooks read; without a pid once the container is gone. */
+export function hookState(plan: RestorePlan, pid?: number): HookState {
+  const annotations = plan.spec.annotations;
+  return {
+    ociVersion: SPEC_VERSION,
+    id: plan.id,
+    status: "stopped",
+    ...(pid === undefined ? {} : { pid }),
+    bundle: plan.bundle,
+    ...(annotations == null || Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+}

@@ -1,0 +1,165 @@
+/**
+ * Stage: read and decide, touching nothing. Every refusal that needs no side effect is here.
+ *
+ * @module
+ */
+
+import { accessSync, constants } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { cgroupPaths, type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
+import { refuseBusyCgroup } from "../cgroups/manager.ts";
+import { manageCgroupsMode } from "../criu/options.ts";
+import { ThawError } from "../errors/errors.ts";
+import { readCheckpoint } from "../images/checkpoint.ts";
+import { wrapFs } from "../linux/libc.ts";
+import { loadSpec } from "../oci/bundle.ts";
+import type { Config } from "../oci/config.ts";
+import { toConfig } from "../oci/convert.ts";
+import type { Spec } from "../oci/spec.ts";
+import { validateConfig, validateNamespacePaths } from "../oci/validate.ts";
+import { refuseTakenId, validateId } from "../state/state.ts";
+import type { RestoreOptions } from "./options.ts";
+
+/** Everything decided about a restore before anything is made. */
+export interface RestorePlan {
+  readonly options: RestoreOptions;
+  readonly id: string;
+  /** Absolute; also the working directory from now on. */
+  readonly bundle: string;
+  readonly spec: Spec;
+  readonly config: Config;
+  /** Absolute. */
+  readonly imagePath: string;
+  /** Absolute: where restore.log and stats-restore go. */
+  readonly workPath: string;
+  readonly pidFile: string | undefined;
+  readonly cgroupsMode: number;
+  readonly hierarchies: readonly Hierarchy[];
+  /** Controller to absolute directory of the container's cgroup. */
+  readonly cgroupPaths: ReadonlyMap<string, string>;
+  /** What init's descriptors 0, 1 and 2 were at the checkpoint. */
+  readonly descriptors: readonly string[];
+  /** CRIU's configuration file; undefined for none. */
+  readonly criuConfig: string | undefined;
+}
+
+/**
+ * Decides what to do; changes the working directory to the bundle and nothing else.
+ *
+ * @throws ThawError for whatever cannot work, in runc's words where runc has them
+ */
+export function planRestore(options: RestoreOptions): RestorePlan {
+  refusePathsWithNul(options);
+  refuseUnsupported(options);
+  const caller = process.cwd();
+  const imagePath = options.imagePath ?? join(caller, "checkpoint");
+  const pidFile = options.pidFile === undefined ? undefined : resolve(caller, options.pidFile);
+  if (options.bundle !== undefined) enterBundle(options.bundle);
+  const bundle = process.cwd();
+  const spec = withNotifySocket(loadSpec(), options);
+  validateId(options.id);
+  refuseTerminal(spec, options);
+  const { config, warnings } = toConfig(spec, {
+    id: options.id,
+    bundle,
+    noPivot: options.noPivot,
+    noNewKeyring: options.noNewKeyring,
+  });
+  for (const warning of warnings) options.log.warn(warning);
+  validateConfig(config);
+  validateNamespacePaths(config);
+  refuseTakenId(options.root, options.id);
+  const found = hierarchies();
+  const paths = cgroupPaths(found, config.cgroups.path ?? config.cgroups.name ?? options.id);
+  refuseBusyCgroup(paths);
+  if (pidFile !== undefined) refusePidFile(pidFile);
+  const images = resolve(bundle, imagePath);
+  const { descriptors } = readCheckpoint(images);
+  return {
+    options,
+    id: options.id,
+    bundle,
+    spec,
+    config,
+    imagePath: images,
+    workPath: options.workPath === undefined ? images : resolve(bundle, options.workPath),
+    pidFile,
+    cgroupsMode: cgroupsMode(options.manageCgroupsMode),
+    hierarchies: found,
+    cgroupPaths: paths,
+    descriptors,
+    criuConfig: criuConfig(spec),
+  };
+}
+
+function refusePathsWithNul(options: RestoreOptions): void {
+  const { bundle, imagePath, workPath, pidFile, consoleSocket, root } = options;
+  const paths = { bundle, "image-path": imagePath, "work-path": workPath, "pid-file": pidFile, "console-socket": consoleSocket, root };
+  for (const [name, path] of Object.entries(paths)) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
+    if (path !== undefined && /[\0\n]/.test(path))
+      throw new ThawError(`--${name} ${JSON.stringify(path)} contains a NUL byte or a newline`);
+  }
+}
+
+function refuseUnsupported(options: RestoreOptions): void {
+  if (options.systemdCgroup)
+    throw new ThawError("--systemd-cgroup is not supported yet", {
+      hint: "use cgroupfs (leave the flag out), or runc restore on this host",
+    });
+  if (process.geteuid?.() !== 0)
+    throw new ThawError("restoring a container needs root", { hint: "run thaw as root" });
+  for (const name of options.emptyNamespaces) {
+    if (name !== "network") throw new ThawError(`namespace ${JSON.stringify(name)} is not supported`);
+  }
+}
+
+function enterBundle(bundle: string): void {
+  wrapFs(`chdir ${bundle}`, () => process.chdir(bundle));
+}
+
+function refuseTerminal(spec: Spec, options: RestoreOptions): void {
+  const terminal = spec.process?.terminal === true;
+  if (options.consoleSocket !== undefined && !(options.detach && terminal))
+    throw new ThawError("cannot use console socket if runc will not detach or allocate tty");
+  if (terminal && options.detach && options.consoleSocket === undefined)
+    throw new ThawError("cannot allocate tty if runc will detach without setting console socket");
+  if (terminal)
+    throw new ThawError("containers with a terminal are not supported yet", {
+      hint: "use runc restore for this container (process.terminal is true in config.json)",
+    });
+}
+
+// runc: newNotifySocket. A container that was run with NOTIFY_SOCKET has this mount.
+function withNotifySocket(spec: Spec, options: RestoreOptions): Spec {
+  if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return spec;
+  const mount = {
+    destination: "/run/notify",
+    source: join(options.root, options.id, "notify"),
+    options: ["bind", "nosuid", "noexec", "nodev", "ro"],
+  };
+  return { ...spec, mounts: [...(spec.mounts ?? []), mount] };
+}
+
+function refusePidFile(pidFile: string): void {
+  const directory = dirname(pidFile);
+  wrapFs(`open ${join(directory, `.${basename(pidFile)}`)}`, () =>
+    accessSync(directory, constants.W_OK | constants.X_OK),
+  );
+}
+
+function cgroupsMode(word: string): number {
+  const mode = manageCgroupsMode(word);
+  if (mode === undefined)
+    throw new ThawError("invalid manage-cgroups-mode value", {
+      hint: `${JSON.stringify(word)} is none of soft, full, strict and ignore`,
+    });
+  return mode;
+}
+
+// runc: handleCriuConfigurationFile. An empty annotation means no file at all.
+function criuConfig(spec: Spec): string | undefined {
+  const annotation = spec.annotations?.["org.criu.config"];
+  if (annotation === undefined) return "/etc/criu/runc.conf";
+  return annotation === "" ? undefined : annotation;
+}

@@ -1,0 +1,153 @@
+/**
+ * A restore, told as a story: one named stage a line.
+ *
+ * Two stacks undo it. `scope` holds what only the restore needs (descriptors, the private mounts,
+ * CRIU) and is always undone, first. `container` holds what the container is made of (state,
+ * cgroup, init) and is undone unless the container lives on.
+ *
+ * @module
+ */
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { joinCgroup, cgroupsOf } from "../cgroups/manager.ts";
+import { inheritedStdio, pipedStdio, type Stdio } from "../console/stdio.ts";
+import { describeOptions } from "../criu/options.ts";
+import { startCriu } from "../criu/session.ts";
+import { refuseOldCriu } from "../criu/version.ts";
+import { runHooks } from "../hooks/hooks.ts";
+import { AT_FDCWD, describeFd, ensureStdio, keepDescriptorsPrivate, O_DIRECTORY, O_PATH, openAt } from "../linux/fd.ts";
+import { wrapFs } from "../linux/libc.ts";
+import { enterPrivateMounts } from "../linux/namespace.ts";
+import { adopt, becomeSubreaper, type Child, endStrayChildren, restoreNofileLimit } from "../linux/process.ts";
+import { catchInterrupts, type Interrupts } from "../linux/signal.ts";
+import { externalMounts } from "../mounts/external.ts";
+import { makeMountpoints } from "../mounts/mountpoints.ts";
+import { hostId } from "../oci/convert.ts";
+import { type ClaimedState, claimState, processId } from "../state/state.ts";
+import { mountCriuRoot } from "./criu-root.ts";
+import { explainFailure } from "./failure.ts";
+import { openImages } from "./images.ts";
+import { openNamespaces } from "./namespaces.ts";
+import { hookState, notifications } from "./notifications.ts";
+import type { RestoreOptions } from "./options.ts";
+import { planRestore, type RestorePlan } from "./plan.ts";
+import { restoredState, writePidFile } from "./record.ts";
+import { restoreRequest } from "./request.ts";
+
+/**
+ * Restores a container.
+ *
+ * @returns 0 once it runs (`--detach`), else the container's own exit status
+ * @throws ThawError when it cannot be restored; nothing of it is left
+ */
+export async function restore(options: RestoreOptions): Promise<number> {
+  keepDescriptorsPrivate();
+  ensureStdio();
+  restoreNofileLimit();
+  using interrupts = catchInterrupts();
+  const plan = planRestore(options);
+
+  await using container = new AsyncDisposableStack();
+  container.defer(() => runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), undefined));
+  const state = container.use(claimState(options.root, plan.id));
+  makeNotifyDirectory(state);
+  const io = container.use(openStdio(plan));
+  if (!options.noSubreaper) becomeSubreaper();
+  const init = await restoreTasks({ plan, state, io, interrupts, container });
+  io.handedOver();
+  if (plan.pidFile !== undefined) writePidFile(plan.pidFile, init.pid);
+
+  if (!options.detach) return (await io.copyUntilExit(init, interrupts)).code;
+  container.move(); // from here on the container is its owner's
+  init.release();
+  return 0;
+}
+
+interface Parts {
+  readonly plan: RestorePlan;
+  readonly state: ClaimedState;
+  readonly io: Stdio;
+  readonly interrupts: Interrupts;
+  readonly container: AsyncDisposableStack;
+}
+
+/** From starting CRIU to its answer; afterwards only the container is left of it. */
+async function restoreTasks(parts: Parts): Promise<Child> {
+  const { plan, state, io, interrupts, container } = parts;
+  const { options } = plan;
+  using scope = new DisposableStack();
+  const namespaces = scope.use(openNamespaces(plan.config));
+  const mounts = scope.use(enterPrivateMounts());
+  container.defer(endStrayChildren);
+  const criu = scope.use(startCriu({ stdio: io.fds, extra: namespaces.fds }, interrupts));
+  const version = await criu.version();
+  options.log.debug(`Using CRIU ${version}`);
+  refuseOldCriu(version, plan.config, options);
+  const images = scope.use(openImages(plan));
+  const root = mountCriuRoot(plan.config.rootfs, state.path);
+  // Opened here: the walk must see this namespace's mounts.
+  const rootfs = scope.use(openAt(AT_FDCWD, plan.config.rootfs, O_PATH | O_DIRECTORY));
+  const config = makeMountpoints(plan.config, rootfs.fd);
+  const external = externalMounts(config, rootfs.fd, plan.hierarchies);
+  mounts.leave();
+
+  state.note(recordOf(plan, criu.pid));
+  container.use(joinCgroup(plan.cgroupPaths, config.cgroups, criu.pid));
+  const request = restoreRequest(plan, {
+    images: images.images,
+    work: images.work,
+    root,
+    externalMounts: external,
+    inheritFd: namespaces.inheritFd,
+    joinNs: namespaces.joinNs,
+    cgroups: cgroupsOf(criu.pid),
+  });
+  const externalDescriptors = [0, 1, 2].map((fd) => describeFd(criu.pid, fd));
+  options.log.debug("Using CRIU in RESTORE mode");
+  for (const line of options.debug ? describeOptions(request) : []) options.log.debug(line);
+
+  let init: Child | undefined;
+  const on = notifications({
+    plan,
+    interrupts,
+    adoptInit: (pid) => {
+      init ??= container.adopt(adopt(pid), (child) => child.kill());
+    },
+    record: (pid) => {
+      const { id, cgroupPaths } = plan;
+      state.save(restoredState({ id, pid, config, cgroupPaths, externalDescriptors, now: new Date() }));
+    },
+  });
+  try {
+    const pid = await criu.restore(request, on);
+    init ??= container.adopt(adopt(pid), (child) => child.kill());
+  } catch (error) {
+    throw explainFailure(error, images.log, options.log);
+  }
+  state.settle();
+  return init;
+}
+
+function openStdio(plan: RestorePlan): Stdio {
+  if (plan.options.detach) return inheritedStdio();
+  return pipedStdio(hostId(plan.config.uid_mappings, 0), hostId(plan.config.gid_mappings, 0));
+}
+
+// runc makes it when NOTIFY_SOCKET is set; the bind mount of the plan shows it in the container.
+function makeNotifyDirectory(state: ClaimedState): void {
+  if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return;
+  const directory = join(state.path, "notify");
+  wrapFs(`mkdir ${directory}`, () => mkdirSync(directory, 0o755));
+}
+
+function recordOf(plan: RestorePlan, criuPid: number) {
+  return {
+    version: 1 as const,
+    thaw: processId(process.pid),
+    criu: processId(criuPid),
+    bundle: plan.bundle,
+    imagePath: plan.imagePath,
+    cgroupPaths: Object.fromEntries(plan.cgroupPaths),
+  };
+}

@@ -1,0 +1,225 @@
+/**
+ * The state directory `<root>/<id>` as runc keeps it.
+ *
+ * Directory 0711, state.json 0600, written beside and renamed; see runc's
+ * libcontainer/factory_linux.go and container_linux.go.
+ *
+ * @module
+ */
+
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, ThawError } from "../errors/errors.ts";
+import { EEXIST, ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
+import { startTime } from "../linux/process.ts";
+import type { Config } from "../oci/config.ts";
+
+/** The whole of state.json, in runc's order. */
+export interface State {
+  readonly id: string;
+  readonly init_process_pid: number;
+  /** Field 22 of /proc/PID/stat: clock ticks since boot. */
+  readonly init_process_start: number;
+  /** UTC, RFC 3339 with up to nine decimals. */
+  readonly created: string;
+  readonly config: Config;
+  readonly rootless: false;
+  /** Controller to absolute directory; "" is the unified hierarchy. */
+  readonly cgroup_paths: Readonly<Record<string, string>>;
+  readonly namespace_paths: Readonly<Record<string, string>>;
+  /** What the descriptors 0, 1 and 2 were when the container was made. */
+  readonly external_descriptors: readonly string[];
+  readonly intel_rdt_path: "";
+}
+
+/** What thaw notes beside state.json while a restore is under way, for whoever comes after a kill. */
+export interface RestoreRecord {
+  readonly version: 1;
+  /** The thaw that restores, and the CRIU it started. */
+  readonly thaw: ProcessId;
+  readonly criu: ProcessId;
+  readonly bundle: string;
+  readonly imagePath: string;
+  readonly cgroupPaths: Readonly<Record<string, string>>;
+}
+
+/** A process told from a later one with the same pid. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Clock ticks since boot. */
+  readonly startTime: number;
+}
+
+/** This or another process as a {@link ProcessId}; its start time is 0 when it is gone. */
+export function processId(pid: number): ProcessId {
+  return { pid, startTime: startTime(pid) ?? 0 };
+}
+
+const RECORD = "thaw.json";
+// Everything that thaw or CRIU may have put there, and nothing else, is removed.
+const FILES = ["state.json", ".state.json.new", RECORD, `.${RECORD}.new`];
+const DIRECTORIES = ["criu-root", "notify"];
+
+/** A claimed id; disposing removes the directory, never following a mount. */
+export interface ClaimedState extends Disposable {
+  /** Absolute path of `<root>/<id>`. */
+  readonly path: string;
+  /** Writes the record of the restore under way. */
+  note(record: RestoreRecord): void;
+  /** Writes state.json. */
+  save(state: State): void;
+  /** The restore is complete: removes the record and the empty `criu-root`. */
+  settle(): void;
+}
+
+/**
+ * Checks an id as runc does.
+ *
+ * @throws ThawError `invalid container ID format`, `container id cannot be empty`
+ */
+export function validateId(id: string): void {
+  if (id === "") throw new ThawError("container id cannot be empty");
+  const valid = /^[A-Za-z0-9_+.-]+$/.test(id) && id !== "." && id !== "..";
+  if (!valid)
+    throw new ThawError("invalid container ID format", {
+      hint: "an id is made of letters, digits and _ + . -",
+    });
+}
+
+/**
+ * Refuses an id that is taken, without side effects.
+ *
+ * @throws ThawError `container with given ID already exists`, and what an earlier thaw left there
+ */
+export function refuseTakenId(root: string, id: string): void {
+  const path = join(root, id);
+  try {
+    wrapFs(`lstat ${path}`, () => statSync(path));
+  } catch (error) {
+    if (hasErrno(error, ENOENT)) return;
+    throw error;
+  }
+  throw taken(path, id);
+}
+
+function taken(path: string, id: string): ThawError {
+  const message = "container with given ID already exists";
+  const record = readRecord(path);
+  if (record === undefined) return new ThawError(message);
+  const alive = ({ pid, startTime: start }: ProcessId) => startTime(pid) === start;
+  if (alive(record.thaw))
+    return new ThawError(message, { hint: `thaw (pid ${record.thaw.pid}) is restoring it now` });
+  const finished = statOrUndefined(join(path, "state.json")) !== undefined;
+  const what = finished
+    ? "thaw was killed just after it had restored this container, which may be running"
+    : "an earlier thaw was killed while it restored this container";
+  const criu = alive(record.criu) ? `; its criu (pid ${record.criu.pid}) still runs` : "";
+  const remedy = finished ? `see "runc state ${id}"` : `remove what it left with "runc delete -f ${id}"`;
+  return new ThawError(`${message}: ${what}${criu}`, { hint: remedy });
+}
+
+function statOrUndefined(path: string) {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+/** Reads the record of an interrupted restore; undefined when there is none that can be read. */
+export function readRecord(path: string): RestoreRecord | undefined {
+  try {
+    const record = JSON.parse(readFileSync(join(path, RECORD), "utf8")) as RestoreRecord;
+    return record.version === 1 ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Makes `<root>/<id>`. Of two at once, one gets it.
+ *
+ * @throws ThawError when the id is taken or the root cannot be made; nothing is left
+ */
+export function claimState(root: string, id: string): ClaimedState {
+  makeDirectories(root);
+  const path = join(root, id);
+  try {
+    wrapFs(`mkdir ${path}`, () => mkdirSync(path, 0o711));
+  } catch (error) {
+    if (hasErrno(error, EEXIST)) throw taken(path, id);
+    throw error;
+  }
+  return {
+    path,
+    note: (record) => writeAtomically(path, RECORD, JSON.stringify(record)),
+    save: (state) => writeAtomically(path, "state.json", JSON.stringify(state)),
+    settle: () => {
+      const root = join(path, "criu-root");
+      wrapFs(`rmdir ${root}`, () => rmdirSync(root));
+      removeFile(join(path, RECORD));
+    },
+    [Symbol.dispose]: () => removeStateDirectory(path),
+  };
+}
+
+/** mkdir -p with mode 0700, worded like Go's os.MkdirAll: the first directory that failed. */
+function makeDirectories(path: string): void {
+  if (statOrUndefined(path)?.isDirectory()) return;
+  const parent = join(path, "..");
+  if (parent !== path) makeDirectories(parent);
+  try {
+    wrapFs(`mkdir ${path}`, () => mkdirSync(path, 0o700));
+  } catch (error) {
+    if (!hasErrno(error, EEXIST) || !statOrUndefined(path)?.isDirectory()) throw error;
+  }
+}
+
+function writeAtomically(directory: string, name: string, text: string): void {
+  const temporary = join(directory, `.${name}.new`);
+  wrapFs(`write ${join(directory, name)}`, () => {
+    const fd = openSync(temporary, "w", 0o600);
+    try {
+      const bytes = Buffer.from(text);
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, join(directory, name));
+  });
+}
+
+function removeFile(path: string): void {
+  try {
+    wrapFs(`remove ${path}`, () => unlinkSync(path));
+  } catch (error) {
+    if (!hasErrno(error, ENOENT)) throw error;
+  }
+}
+
+// By known names, never recursively: a directory may still be a mount of the rootfs.
+function removeStateDirectory(path: string): void {
+  const errors: unknown[] = [];
+  const attempt = (action: () => void) => {
+    try {
+      action();
+    } catch (error) {
+      if (!hasErrno(error, ENOENT)) errors.push(error);
+    }
+  };
+  for (const name of FILES) attempt(() => removeFile(join(path, name)));
+  for (const name of DIRECTORIES) {
+    const directory = join(path, name);
+    attempt(() => wrapFs(`rmdir ${directory}`, () => rmdirSync(directory)));
+  }
+  attempt(() => wrapFs(`rmdir ${path}`, () => rmdirSync(path)));
+  if (errors.length > 0) throw new ThawError(errors.map(describe).join("; "));
+}
