@@ -1,9 +1,9 @@
 /** The commands, each loaded only when it is called. @module */
 
 import type { CommandDef } from "citty";
-import type { Globals } from "./globals.ts";
-import type { Flags, Parsed } from "./flags.ts";
 import type { Log } from "../internal/log/log.ts";
+import type { Flags, Parsed } from "./flags.ts";
+import type { Globals } from "./globals.ts";
 
 /** What a command's `run` gets as citty's `data`. */
 export interface Invocation {

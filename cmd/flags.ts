@@ -78,7 +78,9 @@ export function parseFlags(argv: readonly string[], flags: Flags, stopAtFirst: b
     if (flag.type === "boolean") {
       const value = given === undefined ? true : parseBool(given);
       if (value === undefined)
-        throw new UsageError(`invalid boolean value ${JSON.stringify(given)} for -${word}: parse error`);
+        throw new UsageError(
+          `invalid boolean value ${JSON.stringify(given)} for -${word}: parse error`,
+        );
       booleans.set(name, value);
       continue;
     }

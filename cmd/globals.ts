@@ -8,7 +8,11 @@ import { type Flags, type Parsed, parseBool } from "./flags.ts";
 /** Global flags; runc's. */
 export const globalFlags = {
   debug: { type: "boolean", description: "enable debug logging" },
-  log: { type: "string", valueHint: "FILE", description: "write the log to FILE instead of standard error" },
+  log: {
+    type: "string",
+    valueHint: "FILE",
+    description: "write the log to FILE instead of standard error",
+  },
   "log-format": {
     type: "string",
     valueHint: "FORMAT",
@@ -51,7 +55,8 @@ export interface Globals {
  * @throws ThawError in runc's words
  */
 export function readGlobals(given: readonly Parsed[]): Globals {
-  const text = (name: string) => given.reduce<string | undefined>((v, p) => p.strings.get(name) ?? v, undefined);
+  const text = (name: string) =>
+    given.reduce<string | undefined>((v, p) => p.strings.get(name) ?? v, undefined);
   const bool = (name: string) => given.reduce((v, p) => p.booleans.get(name) ?? v, false);
   const debug = bool("debug");
   const format = text("log-format") ?? "text";
@@ -64,7 +69,11 @@ export function readGlobals(given: readonly Parsed[]): Globals {
   const path = text("log");
   return {
     debug,
-    log: { path: path === "" ? undefined : path, format: format === "json" ? "json" : "text", debug },
+    log: {
+      path: path === "" ? undefined : path,
+      format: format === "json" ? "json" : "text",
+      debug,
+    },
     root,
     systemdCgroup: bool("systemd-cgroup"),
   };

@@ -54,7 +54,11 @@ function parse(argv: readonly string[], flags: typeof globalFlags, stopAtFirst: 
 }
 
 // Global flags are accepted after the command too, as runc 1.5 does; the command's own win.
-async function parseCommand(word: string, command: Command, argv: readonly string[]): Promise<Parsed> {
+async function parseCommand(
+  word: string,
+  command: Command,
+  argv: readonly string[],
+): Promise<Parsed> {
   try {
     return parseFlags(argv, { ...globalFlags, ...command.flags }, false);
   } catch (error) {

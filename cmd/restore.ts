@@ -10,7 +10,8 @@ const flags = {
     type: "string",
     alias: "b",
     valueHint: "DIR",
-    description: "the bundle (config.json and, usually, the rootfs); default: the current directory",
+    description:
+      "the bundle (config.json and, usually, the rootfs); default: the current directory",
   },
   "image-path": {
     type: "string",
@@ -23,16 +24,27 @@ const flags = {
     description: "where restore.log and stats-restore go; default: the image path",
   },
   detach: { type: "boolean", alias: "d", description: "return as soon as the container runs" },
-  "pid-file": { type: "string", valueHint: "FILE", description: "write the pid of the container's init to FILE" },
+  "pid-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "write the pid of the container's init to FILE",
+  },
   "console-socket": {
     type: "string",
     valueHint: "SOCKET",
-    description: "where to send the terminal (containers with a terminal are not supported yet: refused)",
+    description:
+      "where to send the terminal (containers with a terminal are not supported yet: refused)",
   },
   "tcp-established": { type: "boolean", description: "restore established TCP connections" },
   "tcp-close": { type: "boolean", description: "restore TCP sockets of connections closed" },
-  "ext-unix-sk": { type: "boolean", description: "restore unix sockets connected to outside of the container" },
-  "shell-job": { type: "boolean", description: "restore a process whose session leader is outside" },
+  "ext-unix-sk": {
+    type: "boolean",
+    description: "restore unix sockets connected to outside of the container",
+  },
+  "shell-job": {
+    type: "boolean",
+    description: "restore a process whose session leader is outside",
+  },
   "lazy-pages": {
     type: "boolean",
     description: "fetch memory on demand, from a criu lazy-pages daemon in the work path",
@@ -43,18 +55,36 @@ const flags = {
     valueHint: "MODE",
     description: "how cgroups are restored: soft (CRIU's default), full, strict or ignore",
   },
-  "auto-dedup": { type: "boolean", description: "free each page of the images once it is restored" },
+  "auto-dedup": {
+    type: "boolean",
+    description: "free each page of the images once it is restored",
+  },
   "empty-ns": {
     type: "string",
     list: true,
     valueHint: "NS",
-    description: "make a namespace without restoring what is in it; only network, which is always so",
+    description:
+      "make a namespace without restoring what is in it; only network, which is always so",
   },
-  "lsm-profile": { type: "string", valueHint: "TYPE:NAME", description: "LSM profile for the container" },
-  "lsm-mount-context": { type: "string", valueHint: "CONTEXT", description: "LSM context for its mounts" },
-  "no-subreaper": { type: "boolean", description: "do not become a subreaper for the container's orphans" },
+  "lsm-profile": {
+    type: "string",
+    valueHint: "TYPE:NAME",
+    description: "LSM profile for the container",
+  },
+  "lsm-mount-context": {
+    type: "string",
+    valueHint: "CONTEXT",
+    description: "LSM context for its mounts",
+  },
+  "no-subreaper": {
+    type: "boolean",
+    description: "do not become a subreaper for the container's orphans",
+  },
   "no-pivot": { type: "boolean", description: "record that the container does not use pivot_root" },
-  "no-new-keyring": { type: "boolean", description: "record that it has no session keyring of its own" },
+  "no-new-keyring": {
+    type: "boolean",
+    description: "record that it has no session keyring of its own",
+  },
 } as const satisfies Flags;
 
 /** The restore command. */

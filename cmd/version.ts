@@ -1,9 +1,9 @@
 /** `thaw --version`, in the form go-runc, Podman and Docker read. @module */
 
-import { childEnvironment, lookPath, spawn } from "../internal/linux/process.ts";
-import { pipe } from "../internal/linux/fd.ts";
-import { SPEC_VERSION } from "../internal/oci/config.ts";
 import { readSync } from "node:fs";
+import { pipe } from "../internal/linux/fd.ts";
+import { childEnvironment, lookPath, spawn } from "../internal/linux/process.ts";
+import { SPEC_VERSION } from "../internal/oci/config.ts";
 
 // Set by the build (bun build --define).
 declare const THAW_VERSION: string;

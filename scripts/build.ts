@@ -24,7 +24,9 @@ function run(argv: readonly string[]): string {
 }
 
 function commit(): string {
-  const { exitCode, stdout } = Bun.spawnSync(["git", "describe", "--always", "--dirty"], { cwd: root });
+  const { exitCode, stdout } = Bun.spawnSync(["git", "describe", "--always", "--dirty"], {
+    cwd: root,
+  });
   return exitCode === 0 ? stdout.toString().trim() : "unknown";
 }
 
@@ -40,7 +42,9 @@ export function closeEnvironment(file: Buffer): void {
       file[at] = inSource ? "X".charCodeAt(0) : 0;
     }
     if (found !== places)
-      throw new Error(`${name} is in ${found} places of the executable, not ${places}: look at each`);
+      throw new Error(
+        `${name} is in ${found} places of the executable, not ${places}: look at each`,
+      );
   }
 }
 

@@ -84,7 +84,8 @@ export function findHierarchies(
     if (!mountpoint.startsWith(`${ROOT}/`)) continue;
     const controllers =
       fstype === "cgroup" ? superOptions.filter((option) => own.has(option)) : [UNIFIED];
-    const wanted = fstype === "cgroup" || (fstype === "cgroup2" && mountpoint === `${ROOT}/unified`);
+    const wanted =
+      fstype === "cgroup" || (fstype === "cgroup2" && mountpoint === `${ROOT}/unified`);
     if (!wanted || controllers.length === 0) continue;
     if (found.some((other) => other.controllers[0] === controllers[0])) continue;
     found.push({ controllers, mountpoint, root, own: own.get(controllers[0] ?? "") ?? "/" });

@@ -1,6 +1,13 @@
 /** A container's cgroup: made, joined, limited, and removed again. @module */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
 import { EEXIST, ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
@@ -41,7 +48,11 @@ export function refuseBusyCgroup(paths: ReadonlyMap<string, string>): void {
  * @param pid a process of ours, single-threaded or all of its threads are moved
  * @throws ThawError naming the file that could not be written; what was made is removed
  */
-export function joinCgroup(paths: ReadonlyMap<string, string>, cgroup: Cgroup, pid: number): JoinedCgroup {
+export function joinCgroup(
+  paths: ReadonlyMap<string, string>,
+  cgroup: Cgroup,
+  pid: number,
+): JoinedCgroup {
   using undo = new DisposableStack();
   const made: string[] = [];
   undo.defer(() => removeCgroups(paths, made));
@@ -80,13 +91,14 @@ function inheritCpuset(directory: string): void {
 function setLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
   const devices = paths.get("devices");
   if (devices !== undefined) {
-    const { first, then, lines } = deviceWrites(cgroup.devices);
+    const { first, exceptions, lines } = deviceWrites(cgroup.devices);
     write(devices, first, "a");
-    for (const line of lines) write(devices, then, line);
+    for (const line of lines) write(devices, exceptions, line);
   }
   const writes = limitWrites(cgroup, {
     exists: (controller, file) => existsSync(join(paths.get(controller) ?? "/nonexistent", file)),
-    memoryLimit: () => Number(readOr(join(paths.get("memory") ?? "", "memory.limit_in_bytes"), "0")),
+    memoryLimit: () =>
+      Number(readOr(join(paths.get("memory") ?? "", "memory.limit_in_bytes"), "0")),
   });
   for (const { controller, file, value } of writes) {
     const directory = paths.get(controller);
@@ -101,7 +113,9 @@ function setLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
 
 function write(directory: string, file: string, value: string): void {
   const path = join(directory, file);
-  wrapFs(`failed to write ${JSON.stringify(value)}: write ${path}`, () => writeFileSync(path, value));
+  wrapFs(`failed to write ${JSON.stringify(value)}: write ${path}`, () =>
+    writeFileSync(path, value),
+  );
 }
 
 function readOr(path: string, otherwise: string): string {
@@ -135,7 +149,10 @@ const PATIENCE = 5000;
  *
  * @throws ThawError naming the directories that stayed
  */
-export function removeCgroups(paths: ReadonlyMap<string, string>, made: readonly string[] = []): void {
+export function removeCgroups(
+  paths: ReadonlyMap<string, string>,
+  made: readonly string[] = [],
+): void {
   const deadline = performance.now() + PATIENCE;
   const failures: string[] = [];
   for (;;) {
@@ -146,7 +163,8 @@ export function removeCgroups(paths: ReadonlyMap<string, string>, made: readonly
     if (failures.length === 0) break;
     if (performance.now() > deadline)
       throw new ThawError(`unable to remove container's cgroup: ${failures.join("; ")}`);
-    for (const directory of paths.values()) for (const pid of pidsBelow(directory)) sendSignal(pid, SIGKILL);
+    for (const directory of paths.values())
+      for (const pid of pidsBelow(directory)) sendSignal(pid, SIGKILL);
     Bun.sleepSync(5);
   }
   // Parents are removed only while nobody else uses them.
@@ -176,7 +194,9 @@ function removeDirectory(directory: string): void {
 
 /** Where a process is: controller (or `name=systemd`, or "" for unified) and path from the root. */
 export function cgroupsOf(pid: number): { ctrl: string; path: string }[] {
-  const text = wrapFs(`read /proc/${pid}/cgroup`, () => readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+  const text = wrapFs(`read /proc/${pid}/cgroup`, () =>
+    readFileSync(`/proc/${pid}/cgroup`, "utf8"),
+  );
   return text
     .split("\n")
     .map((line) => /^\d+:([^:]*):(.*)$/.exec(line))

@@ -35,7 +35,8 @@ const F_SETFL = 4;
 export function pipedStdio(uid: number, gid: number): Stdio {
   using undo = new DisposableStack();
   const [stdin, stdout, stderr] = [pipe(), pipe(), pipe()];
-  for (const end of [stdin, stdout, stderr].flatMap(({ read, write }) => [read, write])) undo.use(end);
+  for (const end of [stdin, stdout, stderr].flatMap(({ read, write }) => [read, write]))
+    undo.use(end);
   const theirs = [stdin.read, stdout.write, stderr.write] as const;
   const ours = { stdin: stdin.write, stdout: stdout.read, stderr: stderr.read };
   for (const { fd } of theirs) check(libc.fchown(fd, uid, gid), "fchown a pipe of the container");
@@ -72,7 +73,9 @@ class Copy {
   /** What to wait for: room in the target while there is something to write, else input. */
   watch() {
     if (this.done) return { fd: -1, events: 0 };
-    return this.#start < this.#end ? { fd: this.#to, events: POLLOUT } : { fd: this.#from, events: POLLIN };
+    return this.#start < this.#end
+      ? { fd: this.#to, events: POLLOUT }
+      : { fd: this.#from, events: POLLIN };
   }
 
   /** Moves what can be moved now. */

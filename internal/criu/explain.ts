@@ -122,7 +122,8 @@ const RULES: readonly Rule[] = [
   },
   {
     pattern: /(\d+) killed by signal (\d+)/,
-    cause: "process $1 was killed by signal $2 while it was restored: out of memory, or a missing image",
+    cause:
+      "process $1 was killed by signal $2 while it was restored: out of memory, or a missing image",
     remedy: "raise linux.resources.memory.limit, see the kernel log, and check the images",
   },
   {

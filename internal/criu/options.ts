@@ -2,8 +2,8 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
-import { CgroupMode, OptsSchema } from "./gen/criu/rpc_pb.ts";
 import { goQuote } from "../log/log.ts";
+import { CgroupMode, OptsSchema } from "./gen/criu/rpc_pb.ts";
 
 /** Options of a request; a field that is present travels, also when it is false or 0. */
 export type CriuOptions = MessageInitShape<typeof OptsSchema> & { imagesDirFd: number };

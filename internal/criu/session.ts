@@ -10,10 +10,17 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { InterruptedError, ThawError } from "../errors/errors.ts";
 import type { OwnedFd } from "../linux/fd.ts";
-import { childEnvironment, type Child, lookPath, spawn } from "../linux/process.ts";
+import { type Child, childEnvironment, lookPath, spawn } from "../linux/process.ts";
 import { type Interrupts, POLLIN, poll, waitReady } from "../linux/signal.ts";
 import { finishSending, packetPair, receivePacket, sendPacket } from "../linux/socket.ts";
-import { OptsSchema, type Req, ReqSchema, type Resp, RespSchema, ReqType } from "./gen/criu/rpc_pb.ts";
+import {
+  OptsSchema,
+  type Req,
+  ReqSchema,
+  ReqType,
+  type Resp,
+  RespSchema,
+} from "./gen/criu/rpc_pb.ts";
 import type { CriuOptions } from "./options.ts";
 
 /** What CRIU says at a notification. */
@@ -78,7 +85,12 @@ export function startCriu(fds: CriuFds, interrupts: Interrupts): CriuSession {
 
 function startProcess(fds: readonly number[]): Child {
   try {
-    return spawn({ file: lookPath("criu"), argv: ["criu", "swrk", "3"], env: childEnvironment(), fds });
+    return spawn({
+      file: lookPath("criu"),
+      argv: ["criu", "swrk", "3"],
+      env: childEnvironment(),
+      fds,
+    });
   } catch (cause) {
     throw new ThawError("CRIU version check failed", {
       cause,
@@ -119,7 +131,8 @@ class Talk {
       this.#send({ type: ReqType.VERSION, keepOpen: true });
       const { resp } = await this.#receive("ask criu for its version");
       const version = resp.version;
-      if (!resp.success || version === undefined) throw new ThawError("criu did not say its version");
+      if (!resp.success || version === undefined)
+        throw new ThawError("criu did not say its version");
       this.#version =
         version.majorNumber * 10000 + version.minorNumber * 100 + (version.sublevel ?? 0);
       return this.#version;
@@ -168,16 +181,20 @@ class Talk {
   async #finish(resp: Resp): Promise<number> {
     if (resp.type !== ReqType.RESTORE)
       throw new CriuError(`unable to parse the response of criu: unexpected type ${resp.type}`);
-    if (!resp.success)
-      throw new CriuError(`criu failed: type RESTORE errno ${resp.crErrno ?? 0}`);
+    if (!resp.success) throw new CriuError(`criu failed: type RESTORE errno ${resp.crErrno ?? 0}`);
     finishSending(this.#socket);
     const doing = "wait for criu to end";
     const status = await this.#child.wait({ doing, interrupts: this.#interrupts });
-    if (status !== undefined && status.code !== 0) throw new CriuError(`criu failed: ${status.text}`);
+    if (status !== undefined && status.code !== 0)
+      throw new CriuError(`criu failed: ${status.text}`);
     return resp.restore?.pid ?? 0;
   }
 
-  #send(message: Omit<Req, "$typeName" | "$unknown" | "opts"> | Parameters<typeof create<typeof ReqSchema>>[1]) {
+  #send(
+    message:
+      | Omit<Req, "$typeName" | "$unknown" | "opts">
+      | Parameters<typeof create<typeof ReqSchema>>[1],
+  ) {
     sendPacket(this.#socket, toBinary(ReqSchema, create(ReqSchema, message as never)));
   }
 

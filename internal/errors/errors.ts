@@ -32,7 +32,10 @@ export class InterruptedError extends ThawError {
 export function describe(error: unknown): string {
   const hints: string[] = [];
   const text = chain(error, hints);
-  return [text, ...hints].join("; ").replaceAll(/\s*\n\s*/g, " ").trim();
+  return [text, ...hints]
+    .join("; ")
+    .replaceAll(/\s*\n\s*/g, " ")
+    .trim();
 }
 
 function chain(error: unknown, hints: string[]): string {
@@ -43,7 +46,9 @@ function chain(error: unknown, hints: string[]): string {
   }
   if (!(error instanceof Error)) return String(error);
   if (error instanceof ThawError && error.hint !== undefined) hints.unshift(error.hint);
-  return error.cause === undefined ? error.message : `${error.message}: ${chain(error.cause, hints)}`;
+  return error.cause === undefined
+    ? error.message
+    : `${error.message}: ${chain(error.cause, hints)}`;
 }
 
 /** The first error of a chain that is an instance of `type`, looking behind clean-up errors too. */

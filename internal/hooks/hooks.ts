@@ -1,12 +1,12 @@
 /** OCI hooks: programs of the host, given the container's state on standard input. @module */
 
+import { readSync, writeSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { O_NONBLOCK, pipe } from "../linux/fd.ts";
-import { hasErrno, EAGAIN, libc, memory } from "../linux/libc.ts";
+import { EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
 import { type Child, type ExitStatus, spawn } from "../linux/process.ts";
 import { type Interrupts, POLLIN, POLLOUT, waitReady } from "../linux/signal.ts";
 import type { Hook } from "../oci/config.ts";
-import { readSync, writeSync } from "node:fs";
 
 /** The OCI state a hook reads (runtime-spec runtime.md, State). */
 export interface HookState {
@@ -42,14 +42,20 @@ export async function runHooks(
 
 const F_SETFL = 4;
 
-async function runHook(hook: Hook, input: string, interrupts: Interrupts | undefined): Promise<void> {
+async function runHook(
+  hook: Hook,
+  input: string,
+  interrupts: Interrupts | undefined,
+): Promise<void> {
   using scope = new DisposableStack();
   const stdin = pipe();
   const stdout = pipe();
   const stderr = pipe();
-  for (const end of [stdin, stdout, stderr].flatMap(({ read, write }) => [read, write])) scope.use(end);
+  for (const end of [stdin, stdout, stderr].flatMap(({ read, write }) => [read, write]))
+    scope.use(end);
   // Only our own ends: the hook's are other file descriptions.
-  for (const end of [stdin.write, stdout.read, stderr.read]) libc.fcntl(end.fd, F_SETFL, O_NONBLOCK);
+  for (const end of [stdin.write, stdout.read, stderr.read])
+    libc.fcntl(end.fd, F_SETFL, O_NONBLOCK);
   const child = spawn({
     file: hook.path,
     argv: hook.args ?? [hook.path],
@@ -69,9 +75,13 @@ async function runHook(hook: Hook, input: string, interrupts: Interrupts | undef
     ],
   };
   const status = await communicate(exchange, interrupts, timeout);
-  const [out = "", err = ""] = exchange.outputs.map(({ chunks }) => Buffer.concat(chunks).toString());
+  const [out = "", err = ""] = exchange.outputs.map(({ chunks }) =>
+    Buffer.concat(chunks).toString(),
+  );
   if (status === undefined)
-    throw new ThawError(`hook ran past specified timeout of ${((timeout ?? 0) / 1000).toFixed(1)}s`);
+    throw new ThawError(
+      `hook ran past specified timeout of ${((timeout ?? 0) / 1000).toFixed(1)}s`,
+    );
   if (status.code !== 0) throw new ThawError(`${status.text}, stdout: ${out}, stderr: ${err}`);
 }
 
@@ -131,4 +141,3 @@ function drain(fd: number, chunks: Buffer[]): boolean {
     }
   }
 }
-

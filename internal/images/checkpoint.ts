@@ -64,7 +64,9 @@ function readDescriptors(directory: string): string[] {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new ThawError("unexpected end of JSON input", { hint: `${path} is damaged: ${COPY_AGAIN}` });
+    throw new ThawError("unexpected end of JSON input", {
+      hint: `${path} is damaged: ${COPY_AGAIN}`,
+    });
   }
   if (value === null) return [];
   if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value;
@@ -93,9 +95,12 @@ function checkInventory(directory: string): void {
   if (entry === undefined) throw damaged(directory, "inventory.img", "is cut short");
   const version = varintField(entry, 1, 0);
   if (version > 2)
-    throw new ThawError(`${join(directory, "inventory.img")}: not supported images version ${version}`, {
-      hint: "install a CRIU at least as new as the one that made the checkpoint",
-    });
+    throw new ThawError(
+      `${join(directory, "inventory.img")}: not supported images version ${version}`,
+      {
+        hint: "install a CRIU at least as new as the one that made the checkpoint",
+      },
+    );
 }
 
 /** The records of an image, after checking magic and framing. */

@@ -9,7 +9,16 @@
  */
 
 import { ThawError } from "../errors/errors.ts";
-import { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_WRONLY, type OwnedFd, openAt } from "./fd.ts";
+import {
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  type OwnedFd,
+  openAt,
+} from "./fd.ts";
 import {
   check,
   cstring,
@@ -115,7 +124,8 @@ function openName(
   try {
     return { fd: open(), existed: true };
   } catch (error) {
-    if (hasErrno(error, ENOTDIR)) throw new ThawError("not a directory inside the root", { cause: error });
+    if (hasErrno(error, ENOTDIR))
+      throw new ThawError("not a directory inside the root", { cause: error });
     if (!hasErrno(error, ENOENT)) throw error;
   }
   if (missing === "nothing") return { fd: undefined, existed: false };

@@ -4,16 +4,7 @@ import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { duplicate, type OwnedFd, owned } from "./fd.ts";
-import {
-  check,
-  cstring,
-  cstringArray,
-  EINTR,
-  errno,
-  libc,
-  memory,
-  SyscallError,
-} from "./libc.ts";
+import { check, cstring, cstringArray, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
 
 const POSIX_SPAWN_SETSIGDEF = 4;
@@ -53,9 +44,11 @@ export interface Child {
   /** SIGKILL, then wait. Does nothing once reaped. */
   kill(): void;
   /** Waits without blocking signals; undefined when the time is up. */
-  wait(options: { doing: string; interrupts?: Interrupts | undefined; timeout?: number }): Promise<
-    ExitStatus | undefined
-  >;
+  wait(options: {
+    doing: string;
+    interrupts?: Interrupts | undefined;
+    timeout?: number;
+  }): Promise<ExitStatus | undefined>;
   /** Blocks until it has ended, and reaps it. */
   reap(): ExitStatus;
   /** Closes the pidfd; the process is left alone. */

@@ -114,7 +114,10 @@ export interface WaitOptions {
  * @returns the events of each descriptor; all 0 when the time is up
  * @throws InterruptedError when a termination signal came
  */
-export async function waitReady(watches: readonly Watch[], options: WaitOptions): Promise<number[]> {
+export async function waitReady(
+  watches: readonly Watch[],
+  options: WaitOptions,
+): Promise<number[]> {
   const start = performance.now();
   for (;;) {
     const left = (options.timeout ?? Number.POSITIVE_INFINITY) - (performance.now() - start);

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { closeSync, openSync, constants as O, writeSync } from "node:fs";
+import { closeSync, constants as O, openSync, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { ThawError } from "../errors/errors.ts";
 
@@ -68,7 +68,11 @@ export function openLog(options: LogOptions): Log {
 // Only the two reasons that differ in libuv's words matter before libc is loaded.
 function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
-  return /^[A-Z0-9]+: (.*?)(, open .*)?$/s.exec(text)?.[1]?.replace(/^illegal operation on a directory/, "is a directory") ?? text;
+  return (
+    /^[A-Z0-9]+: (.*?)(, open .*)?$/s
+      .exec(text)?.[1]
+      ?.replace(/^illegal operation on a directory/, "is a directory") ?? text
+  );
 }
 
 /** Writes all of `text`, also to a descriptor somebody else made non-blocking; errors are dropped. */

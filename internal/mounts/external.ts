@@ -2,8 +2,8 @@
 
 import { basename, join, posix } from "node:path";
 import { type Hierarchy, ownDirectory } from "../cgroups/hierarchies.ts";
-import type { Config } from "../oci/config.ts";
 import { resolveInRoot } from "../linux/path.ts";
+import type { Config } from "../oci/config.ts";
 
 /** An external mount: the key it was dumped under, and the path on the host to bind. */
 export interface ExternalMount {

@@ -28,7 +28,9 @@ export function makeMountpoints(config: Config, root: number): Config {
     try {
       return makeMountpoint(mount, root, binds);
     } catch (cause) {
-      throw new ThawError(`create criu restore mountpoint for ${mount.destination} mount`, { cause });
+      throw new ThawError(`create criu restore mountpoint for ${mount.destination} mount`, {
+        cause,
+      });
     }
   });
   return { ...config, mounts };
@@ -80,4 +82,3 @@ function refuseProc(path: string, mount: Mount): void {
   if (PROC_FILES.has(path) || (path === "/proc" && mount.device === "bind")) return;
   throw new ThawError(`${JSON.stringify(path)} cannot be mounted because it is inside /proc`);
 }
-

@@ -35,8 +35,7 @@ function toRule(rule: SpecDeviceRule, index: number): DeviceRule {
   if ((rule.access ?? "") === "")
     throw new ThawError(`device access at ${index} field cannot be empty`);
   const code = TYPES[type];
-  if (code === undefined)
-    throw new ThawError(`invalid cgroup device type ${JSON.stringify(type)}`);
+  if (code === undefined) throw new ThawError(`invalid cgroup device type ${JSON.stringify(type)}`);
   return {
     type: code,
     major: rule.major ?? -1,
@@ -94,9 +93,12 @@ const KEEP_ZERO = new Set(["cpu_burst", "cpu_idle", "memory_swappiness"]);
 
 function dropZeros(values: Limits): Omit<Cgroup, "devices"> {
   const empty = (value: unknown) =>
-    value === 0 || value === "" || (typeof value === "object" && Object.keys(value ?? {}).length === 0);
+    value === 0 ||
+    value === "" ||
+    (typeof value === "object" && Object.keys(value ?? {}).length === 0);
   const kept = Object.entries(values).filter(
-    ([key, value]) => value !== null && value !== undefined && (KEEP_ZERO.has(key) || !empty(value)),
+    ([key, value]) =>
+      value !== null && value !== undefined && (KEEP_ZERO.has(key) || !empty(value)),
   );
   return Object.fromEntries(kept);
 }

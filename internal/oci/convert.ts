@@ -4,7 +4,14 @@ import { resolve } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { goJson } from "../log/log.ts";
 import { cgroupConfig } from "./cgroup-config.ts";
-import { type Config, type IdMap, type Mount, type Namespace, SPEC_VERSION, toHook } from "./config.ts";
+import {
+  type Config,
+  type IdMap,
+  type Mount,
+  type Namespace,
+  SPEC_VERSION,
+  toHook,
+} from "./config.ts";
 import { createDevices } from "./devices.ts";
 import { PROPAGATION, parseMountOptions } from "./mount-options.ts";
 import { seccompConfig } from "./seccomp.ts";
@@ -25,7 +32,10 @@ export interface ConvertOptions {
  * @returns the configuration, and warnings for the log
  * @throws ThawError in runc's words for what config.json gets wrong
  */
-export function toConfig(spec: Spec, options: ConvertOptions): { config: Config; warnings: string[] } {
+export function toConfig(
+  spec: Spec,
+  options: ConvertOptions,
+): { config: Config; warnings: string[] } {
   const warnings: string[] = [];
   if (spec.root === null || spec.root === undefined) throw new ThawError("root must be specified");
   const linux = spec.linux ?? {};
@@ -53,7 +63,9 @@ export function toConfig(spec: Spec, options: ConvertOptions): { config: Config;
     domainname: spec.domainname ?? "",
     namespaces,
     ...capabilities(spec.process),
-    networks: namespaces.some(({ type, path }) => type === "NEWNET" && path === "") ? [LOOPBACK] : null,
+    networks: namespaces.some(({ type, path }) => type === "NEWNET" && path === "")
+      ? [LOOPBACK]
+      : null,
     routes: null,
     cgroups,
     ...processFields(spec.process),
@@ -173,7 +185,11 @@ export function hostId(mappings: readonly IdMap[] | null, id: number): number {
   return found.host_id + (id - found.container_id);
 }
 
-function ownDevices(nodes: { uid?: number; gid?: number }[], uids: IdMap[] | null, gids: IdMap[] | null) {
+function ownDevices(
+  nodes: { uid?: number; gid?: number }[],
+  uids: IdMap[] | null,
+  gids: IdMap[] | null,
+) {
   const uid = hostId(uids, 0);
   const gid = hostId(gids, 0);
   for (const node of nodes) Object.assign(node, uid === 0 ? {} : { uid }, gid === 0 ? {} : { gid });

@@ -31,7 +31,10 @@ const NODES: readonly (readonly [string, number, number])[] = [
  *
  * @throws ThawError `invalid device type "x"`
  */
-export function createDevices(extra: readonly SpecDevice[]): { nodes: Device[]; rules: DeviceRule[] } {
+export function createDevices(extra: readonly SpecDevice[]): {
+  nodes: Device[];
+  rules: DeviceRule[];
+} {
   const taken = new Set(extra.map((device) => device.path));
   const defaults = NODES.filter(([path]) => !taken.has(path)).map(([path, major, minor]) => ({
     ...rule(CHAR, major, minor, "rwm"),

@@ -128,7 +128,10 @@ const KINDS: Record<string, string> = { string: "string", bool: "boolean" };
 
 function walk(value: unknown, shape: Shape, path: string): void {
   if (value === null || value === undefined) return; // encoding/json leaves the zero value
-  if (typeof shape === "string") return checkScalar(value, shape, path);
+  if (typeof shape === "string") {
+    checkScalar(value, shape, path);
+    return;
+  }
   if (Array.isArray(shape)) {
     if (!Array.isArray(value)) throw mismatch(value, path, "a list");
     for (const element of value) walk(element, shape[0] as Shape, path);
@@ -144,11 +147,11 @@ function walk(value: unknown, shape: Shape, path: string): void {
 
 function checkScalar(value: unknown, shape: string, path: string): void {
   const kind = KINDS[shape] ?? "number";
-  // biome-ignore lint/suspicious/useValidTypeof: the kind comes from the table above
   if (typeof value !== kind) throw mismatch(value, path, shape);
   if (kind !== "number") return;
   const number = value as number;
-  const fits = Number.isInteger(number) && (shape !== "uint32" || (number >= 0 && number < 2 ** 32));
+  const fits =
+    Number.isInteger(number) && (shape !== "uint32" || (number >= 0 && number < 2 ** 32));
   if (!fits) throw mismatch(value, path, shape, `number ${number}`);
 }
 

@@ -18,7 +18,17 @@ interface SpecSeccomp {
 }
 
 // Numbers of libcontainer/configs (iota from 1).
-const ACTIONS = ["KILL", "ERRNO", "TRAP", "ALLOW", "TRACE", "LOG", "NOTIFY", "KILL_THREAD", "KILL_PROCESS"];
+const ACTIONS = [
+  "KILL",
+  "ERRNO",
+  "TRAP",
+  "ALLOW",
+  "TRACE",
+  "LOG",
+  "NOTIFY",
+  "KILL_THREAD",
+  "KILL_PROCESS",
+];
 const OPERATORS = ["EQ", "NE", "GT", "GE", "LT", "LE", "MASKED_EQ"];
 const ARCHITECTURES: Record<string, string> = {
   X86: "x86",
@@ -53,7 +63,8 @@ export function seccompConfig(value: unknown): object | null {
   if ((spec.defaultAction ?? "") === "" && syscalls.length === 0) return null;
   return {
     default_action: action(spec.defaultAction),
-    architectures: (spec.architectures ?? []).length === 0 ? null : spec.architectures?.map(architecture),
+    architectures:
+      (spec.architectures ?? []).length === 0 ? null : spec.architectures?.map(architecture),
     flags: spec.flags ?? ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"],
     syscalls: syscalls.flatMap((call) =>
       (call.names ?? []).map((name) => ({

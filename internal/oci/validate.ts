@@ -81,13 +81,17 @@ function validateSysctl(name: string, config: Config): void {
   const isPrivate = (type: string) => config.namespaces.some((n) => n.type === type);
   if (IPC_SYSCTLS.has(key) || key.startsWith("fs.mqueue.")) {
     if (!isPrivate("NEWIPC"))
-      throw new ThawError(`sysctl ${JSON.stringify(name)} is not allowed in the hosts ipc namespace`);
+      throw new ThawError(
+        `sysctl ${JSON.stringify(name)} is not allowed in the hosts ipc namespace`,
+      );
   } else if (key.startsWith("net.")) {
     if (!isPrivate("NEWNET"))
       throw new ThawError(`sysctl ${JSON.stringify(name)} not allowed in host network namespace`);
   } else if (key === "kernel.domainname" || key === "kernel.hostname") {
     if (!isPrivate("NEWUTS"))
-      throw new ThawError(`sysctl ${JSON.stringify(name)} is not allowed in the hosts UTS namespace`);
+      throw new ThawError(
+        `sysctl ${JSON.stringify(name)} is not allowed in the hosts UTS namespace`,
+      );
   } else {
     throw new ThawError(`sysctl ${JSON.stringify(name)} is not in a separate kernel namespace`);
   }
@@ -108,7 +112,8 @@ export function validateNamespacePaths(config: Config): void {
     try {
       accessSync(path);
     } catch {
-      const word = type === "NEWNET" ? "network" : type === "NEWPID" ? "pid" : type.slice(3).toLowerCase();
+      const word =
+        type === "NEWNET" ? "network" : type === "NEWPID" ? "pid" : type.slice(3).toLowerCase();
       throw new ThawError(`Requested ${word} namespace ${path} does not exist`);
     }
   }

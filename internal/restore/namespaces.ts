@@ -14,7 +14,13 @@ export interface JoinedNamespaces extends Disposable {
 /** CRIU's first descriptor after stdio and the socket. */
 const FIRST_EXTRA = 4;
 const INHERITED = { NEWNET: "extRootNetNS", NEWPID: "extRootPidNS" } as const;
-const JOINED = { NEWNS: "mnt", NEWIPC: "ipc", NEWUTS: "uts", NEWUSER: "user", NEWTIME: "time" } as const;
+const JOINED = {
+  NEWNS: "mnt",
+  NEWIPC: "ipc",
+  NEWUTS: "uts",
+  NEWUSER: "user",
+  NEWTIME: "time",
+} as const;
 
 /**
  * Opens what must be inherited and lists what must be joined.

@@ -94,9 +94,15 @@ export function planRestore(options: RestoreOptions): RestorePlan {
 
 function refusePathsWithNul(options: RestoreOptions): void {
   const { bundle, imagePath, workPath, pidFile, consoleSocket, root } = options;
-  const paths = { bundle, "image-path": imagePath, "work-path": workPath, "pid-file": pidFile, "console-socket": consoleSocket, root };
+  const paths = {
+    bundle,
+    "image-path": imagePath,
+    "work-path": workPath,
+    "pid-file": pidFile,
+    "console-socket": consoleSocket,
+    root,
+  };
   for (const [name, path] of Object.entries(paths)) {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is refused
     if (path !== undefined && /[\0\n]/.test(path))
       throw new ThawError(`--${name} ${JSON.stringify(path)} contains a NUL byte or a newline`);
   }
@@ -110,7 +116,8 @@ function refuseUnsupported(options: RestoreOptions): void {
   if (process.geteuid?.() !== 0)
     throw new ThawError("restoring a container needs root", { hint: "run thaw as root" });
   for (const name of options.emptyNamespaces) {
-    if (name !== "network") throw new ThawError(`namespace ${JSON.stringify(name)} is not supported`);
+    if (name !== "network")
+      throw new ThawError(`namespace ${JSON.stringify(name)} is not supported`);
   }
 }
 

@@ -10,16 +10,30 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { joinCgroup, cgroupsOf } from "../cgroups/manager.ts";
+import { cgroupsOf, joinCgroup } from "../cgroups/manager.ts";
 import { inheritedStdio, pipedStdio, type Stdio } from "../console/stdio.ts";
 import { describeOptions } from "../criu/options.ts";
 import { startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
 import { runHooks } from "../hooks/hooks.ts";
-import { AT_FDCWD, describeFd, ensureStdio, keepDescriptorsPrivate, O_DIRECTORY, O_PATH, openAt } from "../linux/fd.ts";
+import {
+  AT_FDCWD,
+  describeFd,
+  ensureStdio,
+  keepDescriptorsPrivate,
+  O_DIRECTORY,
+  O_PATH,
+  openAt,
+} from "../linux/fd.ts";
 import { wrapFs } from "../linux/libc.ts";
 import { enterPrivateMounts } from "../linux/namespace.ts";
-import { adopt, becomeSubreaper, type Child, endStrayChildren, restoreNofileLimit } from "../linux/process.ts";
+import {
+  adopt,
+  becomeSubreaper,
+  type Child,
+  endStrayChildren,
+  restoreNofileLimit,
+} from "../linux/process.ts";
 import { catchInterrupts, type Interrupts } from "../linux/signal.ts";
 import { externalMounts } from "../mounts/external.ts";
 import { makeMountpoints } from "../mounts/mountpoints.ts";
@@ -49,7 +63,9 @@ export async function restore(options: RestoreOptions): Promise<number> {
   const plan = planRestore(options);
 
   await using container = new AsyncDisposableStack();
-  container.defer(() => runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), undefined));
+  container.defer(() =>
+    runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), undefined),
+  );
   const state = container.use(claimState(options.root, plan.id));
   makeNotifyDirectory(state);
   const io = container.use(openStdio(plan));
@@ -116,7 +132,9 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     },
     record: (pid) => {
       const { id, cgroupPaths } = plan;
-      state.save(restoredState({ id, pid, config, cgroupPaths, externalDescriptors, now: new Date() }));
+      state.save(
+        restoredState({ id, pid, config, cgroupPaths, externalDescriptors, now: new Date() }),
+      );
     },
   });
   try {

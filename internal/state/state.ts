@@ -10,8 +10,8 @@
 import {
   closeSync,
   fsyncSync,
-  openSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   rmdirSync,
@@ -125,7 +125,9 @@ function taken(path: string, id: string): ThawError {
     ? "thaw was killed just after it had restored this container, which may be running"
     : "an earlier thaw was killed while it restored this container";
   const criu = alive(record.criu) ? `; its criu (pid ${record.criu.pid}) still runs` : "";
-  const remedy = finished ? `see "runc state ${id}"` : `remove what it left with "runc delete -f ${id}"`;
+  const remedy = finished
+    ? `see "runc state ${id}"`
+    : `remove what it left with "runc delete -f ${id}"`;
   return new ThawError(`${message}: ${what}${criu}`, { hint: remedy });
 }
 

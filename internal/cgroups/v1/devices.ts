@@ -5,7 +5,7 @@ import type { DeviceRule } from "../../oci/config.ts";
 /** Lines to write, in order: `a` to deny or allow first, then the exceptions. */
 export interface DeviceWrites {
   readonly first: "devices.deny" | "devices.allow";
-  readonly then: "devices.deny" | "devices.allow";
+  readonly exceptions: "devices.deny" | "devices.allow";
   readonly lines: readonly string[];
 }
 
@@ -39,7 +39,7 @@ export function deviceWrites(rules: readonly DeviceRule[]): DeviceWrites {
   }
   return {
     first: allowed ? "devices.allow" : "devices.deny",
-    then: allowed ? "devices.deny" : "devices.allow",
+    exceptions: allowed ? "devices.deny" : "devices.allow",
     lines: [...exceptions].map(([key, permissions]) => {
       const order = ["r", "w", "m"].filter((p) => permissions.has(p)).join("");
       return `${key} ${order}`;

@@ -1,7 +1,7 @@
 /** Limits as files of cgroup v1 (opencontainers/cgroups fs). @module */
 
-import type { BlockDevice, Cgroup } from "../../oci/config.ts";
 import { ThawError } from "../../errors/errors.ts";
+import type { BlockDevice, Cgroup } from "../../oci/config.ts";
 
 /** One value to write. */
 export interface LimitWrite {
@@ -87,13 +87,12 @@ function memoryWrites(cgroup: Cgroup, host: HostFacts): LimitWrite[] {
   const swap = cgroup.memory_swap ?? (limit === -1 && accountsSwap() ? -1 : undefined);
   const swappiness = cgroup.memory_swappiness;
   if (swappiness !== undefined && (swappiness < -1 || swappiness > 100))
-    throw new ThawError(
-      `invalid memory swappiness value: ${swappiness} (valid range is 0-100)`,
-    );
+    throw new ThawError(`invalid memory swappiness value: ${swappiness} (valid range is 0-100)`);
   const memory = ["memory.limit_in_bytes", limit] as const;
   const withSwap = ["memory.memsw.limit_in_bytes", swap] as const;
   // The kernel keeps memory below memory+swap at every moment, so the order depends on the old.
-  const raising = limit !== undefined && swap !== undefined && (swap === -1 || host.memoryLimit() < swap);
+  const raising =
+    limit !== undefined && swap !== undefined && (swap === -1 || host.memoryLimit() < swap);
   return group("memory", [
     ...(raising ? [withSwap, memory] : [memory, withSwap]),
     ["memory.soft_limit_in_bytes", cgroup.memory_reservation],
@@ -104,7 +103,11 @@ function memoryWrites(cgroup: Cgroup, host: HostFacts): LimitWrite[] {
 
 function blkioWrites(cgroup: Cgroup, host: HostFacts): LimitWrite[] {
   const prefix = host.exists("blkio", "blkio.weight") ? "blkio" : "blkio.bfq";
-  const lines = (file: string, list: BlockDevice[] | undefined, key: "rate" | "weight" | "leafWeight") =>
+  const lines = (
+    file: string,
+    list: BlockDevice[] | undefined,
+    key: "rate" | "weight" | "leafWeight",
+  ) =>
     (list ?? []).flatMap((device) =>
       device[key] === undefined || (key !== "rate" && device[key] === 0)
         ? []

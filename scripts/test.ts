@@ -1,0 +1,97 @@
+/**
+ * The whole test suite: `npm test`. Ends with `N passed, N failed`.
+ *
+ * `npm test -- NAME…` runs only the parts whose name contains one of the words.
+ *
+ * @module
+ */
+
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dir, "..");
+const wanted = process.argv.slice(2);
+const bun = process.execPath;
+
+interface Part {
+  readonly name: string;
+  readonly argv: readonly string[];
+}
+
+const timeout = "--timeout=120000";
+
+/** A systemd host has `/` shared; this machine may not. Mounts are tested both ways. */
+const SHARED = [
+  "unshare",
+  "-m",
+  "--propagation",
+  "private",
+  "sh",
+  "-c",
+  'mount --make-rshared / && exec "$@"',
+  "sh",
+];
+
+function parts(): Part[] {
+  const integration = readdirSync(join(root, "tests/integration"))
+    .filter((file) => file.endsWith(".test.ts"))
+    .sort();
+  const files = integration.map((file) => ({
+    name: file.replace(".test.ts", ""),
+    argv: [bun, "test", timeout, `./tests/integration/${file}`],
+  }));
+  return [
+    { name: "check", argv: [bun, "scripts/check.ts"] },
+    { name: "build", argv: [bun, "scripts/build.ts"] },
+    { name: "unit", argv: [bun, "test", timeout, "./tests/unit"] },
+    ...files,
+    ...files
+      .filter(({ name }) => name.startsWith("mounts"))
+      .map(({ name, argv }) => ({ name: `${name} (on a shared /)`, argv: [...SHARED, ...argv] })),
+  ];
+}
+
+/** Runs a part, passing its output on, and counts what it reports. */
+async function run(part: Part): Promise<{ passed: number; failed: number }> {
+  const child = Bun.spawn([...part.argv], {
+    cwd: root,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, THAW: join(root, "dist/thaw") },
+  });
+  const [out, err, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const text = `${out}${err}`;
+  process.stdout.write(text);
+  const count = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
+  const passed = count(/^\s*(\d+) pass$/m) || count(/^checks: (\d+) passed/m);
+  const failed = count(/^\s*(\d+) fail$/m) || count(/^checks: .* (\d+) failed$/m);
+  if (passed + failed === 0)
+    return status === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  // A run that ended badly without a failed test (a crash, an error between tests) has failed.
+  return { passed, failed: status === 0 ? failed : Math.max(1, failed) };
+}
+
+let passed = 0;
+let failed = 0;
+const times: string[] = [];
+for (const part of parts()) {
+  if (wanted.length > 0 && !wanted.some((word) => part.name.includes(word))) continue;
+  console.log(`\n== ${part.name}`);
+  const start = performance.now();
+  const result = await run(part);
+  passed += result.passed;
+  failed += result.failed;
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  times.push(
+    `${seconds.padStart(7)} s  ${part.name}: ${result.passed} passed, ${result.failed} failed`,
+  );
+  if (part.name === "build" && result.failed > 0) break;
+}
+console.log(`\n${times.join("\n")}\n`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

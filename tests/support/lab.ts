@@ -1,0 +1,292 @@
+/**
+ * Real containers for tests: bundles, runc, checkpoints, and what must be the same afterwards.
+ *
+ * Everything lies in one directory under /tmp that goes away with the lab, never through a mount.
+ *
+ * @module
+ */
+
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+
+/** The thaw under test; `THAW=$(command -v runc)` points the same tests at runc. */
+export const THAW = process.env["THAW"] ?? join(import.meta.dir, "../../dist/thaw");
+
+/** config.json, loosely typed: tests break it on purpose. */
+// biome-ignore lint/suspicious/noExplicitAny: a JSON document
+export type Json = any;
+
+/** How a program ended. */
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How to run a program. */
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Record<string, string | undefined>;
+  /** Milliseconds; then SIGKILL. */
+  readonly timeout?: number;
+}
+
+/** Runs a program to its end with /dev/null as standard input. */
+export function run(argv: readonly string[], options: RunOptions = {}): Ran {
+  const done = Bun.spawnSync([...argv], {
+    cwd: options.cwd ?? "/",
+    env: { ...process.env, ...options.env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: options.timeout ?? 60_000,
+    killSignal: "SIGKILL",
+  });
+  return {
+    status: done.exitCode ?? 128,
+    stdout: done.stdout.toString(),
+    stderr: done.stderr.toString(),
+  };
+}
+
+/** A bundle on disk. */
+export interface Bundle {
+  readonly path: string;
+  readonly rootfs: string;
+  /** config.json as it is now. */
+  config(): Json;
+  /** Changes config.json. */
+  edit(change: (config: Json) => void): void;
+  /** What the counter in the container has reached. */
+  count(): number;
+}
+
+/** A shell that counts in /tmp/n, every 50 ms. */
+export const COUNTER =
+  "i=0; while :; do i=$((i+1)); echo $i > /tmp/n.new; mv /tmp/n.new /tmp/n; sleep 0.05; done";
+
+/** A directory for one test, and the containers in it. */
+export class Lab implements Disposable {
+  readonly path = mkdtempSync("/tmp/thaw-lab-");
+  /** `--root` of all runtimes here. */
+  readonly root = join(this.path, "root");
+  readonly #ids = new Set<string>();
+  #next = 0;
+
+  /** An id no other lab uses, so that cgroups do not clash. */
+  id(): string {
+    return `${this.path.slice(5)}-${this.#next++}`;
+  }
+
+  /** Makes a bundle whose container runs a shell script. */
+  bundle(script = COUNTER, change?: (config: Json) => void): Bundle {
+    const path = join(this.path, `bundle${this.#next++}`);
+    const rootfs = join(path, "rootfs");
+    for (const name of ["bin", "proc", "sys", "dev", "tmp", "etc"])
+      mkdirSync(join(rootfs, name), { recursive: true });
+    const busybox = Bun.which("busybox");
+    if (busybox === null) throw new Error("busybox is not on PATH: use npm test");
+    copyFileSync(busybox, join(rootfs, "bin/busybox"));
+    chmodSync(join(rootfs, "bin/busybox"), 0o755);
+    for (const name of [
+      "sh",
+      "sleep",
+      "cat",
+      "echo",
+      "mv",
+      "ls",
+      "mount",
+      "nc",
+      "dd",
+      "rm",
+      "mkdir",
+    ])
+      symlinkSync("busybox", join(rootfs, "bin", name));
+    must(run(["runc", "spec", "--bundle", path]));
+    const file = join(path, "config.json");
+    const config = () => JSON.parse(readFileSync(file, "utf8"));
+    const bundle: Bundle = {
+      path,
+      rootfs,
+      config,
+      edit: (edit) => {
+        const now = config();
+        edit(now);
+        writeFileSync(file, JSON.stringify(now, null, 2));
+      },
+      count: () => Number(readFileSync(join(rootfs, "tmp/n"), "utf8")),
+    };
+    bundle.edit((c) => {
+      c.process.terminal = false;
+      c.process.args = ["sh", "-c", script];
+      c.root.readonly = false;
+      change?.(c);
+    });
+    return bundle;
+  }
+
+  /** `runc run -d` with /dev/null as stdio; waits for a file in the rootfs. */
+  start(bundle: Bundle, id: string, ready = "tmp/n"): void {
+    this.#ids.add(id);
+    const argv = ["runc", "--root", this.root, "run", "-d", "--bundle", bundle.path, id];
+    const log = join(this.path, "runc-run.err");
+    const done = Bun.spawnSync(["sh", "-c", 'exec "$@" >/dev/null 2>/dev/null', "sh", ...argv], {
+      cwd: "/",
+      stdin: "ignore",
+      timeout: 30_000,
+    });
+    if (done.exitCode !== 0) throw new Error(`runc run ${id}: status ${done.exitCode} ${log}`);
+    waitFor(() => existsSync(join(bundle.rootfs, ready)), `${ready} in ${id}`);
+  }
+
+  /** Runs a container, checkpoints it, and returns the image directory. */
+  checkpointed(bundle: Bundle, id: string, flags: readonly string[] = [], ready?: string): string {
+    this.start(bundle, id, ready);
+    return this.checkpoint(id, flags);
+  }
+
+  /** `runc checkpoint`; the container is gone afterwards. */
+  checkpoint(id: string, flags: readonly string[] = []): string {
+    const image = join(this.path, `image${this.#next++}`);
+    mkdirSync(image, { mode: 0o755 });
+    must(this.runc(["checkpoint", "--image-path", image, ...flags, id]));
+    return image;
+  }
+
+  /** Runs runc on this lab's root. */
+  runc(args: readonly string[], options: RunOptions = {}): Ran {
+    return run(["runc", "--root", this.root, ...args], options);
+  }
+
+  /** Runs thaw on this lab's root. */
+  thaw(args: readonly string[], options: RunOptions = {}): Ran {
+    for (const word of args) if (word.startsWith(this.path.slice(5))) this.#ids.add(word);
+    return run([THAW, "--root", this.root, ...args], options);
+  }
+
+  /** `thaw restore -d` of an image, with more flags before the id. */
+  restore(
+    bundle: Bundle,
+    image: string,
+    id: string,
+    flags: readonly string[] = [],
+    options: RunOptions = {},
+  ): Ran {
+    const args = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, ...flags, id];
+    return this.thaw(args, options);
+  }
+
+  /** state.json of a container. */
+  state(id: string): Json {
+    return JSON.parse(readFileSync(join(this.root, id, "state.json"), "utf8"));
+  }
+
+  /** `runc state`, or undefined when runc knows no such container. */
+  status(id: string): string | undefined {
+    const { status, stdout } = this.runc(["state", id]);
+    return status === 0 ? JSON.parse(stdout).status : undefined;
+  }
+
+  /** Ends a container; it need not exist. */
+  delete(id: string): void {
+    refuseMounts(join(this.root, id));
+    this.runc(["delete", "--force", id]);
+  }
+
+  [Symbol.dispose](): void {
+    for (const id of this.#ids) this.delete(id);
+    for (const mount of mountsBelow(this.path).reverse()) run(["umount", "-l", mount]);
+    refuseMounts(this.path);
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
+
+/** Throws what a program said when it failed. */
+export function must(ran: Ran): Ran {
+  if (ran.status !== 0) throw new Error(`status ${ran.status}: ${ran.stderr}${ran.stdout}`);
+  return ran;
+}
+
+/** Waits for a condition, at most ten seconds. */
+export function waitFor(condition: () => boolean, what: string, milliseconds = 10_000): void {
+  const start = performance.now();
+  while (!condition()) {
+    if (performance.now() - start > milliseconds) throw new Error(`waited in vain for ${what}`);
+    Bun.sleepSync(10);
+  }
+}
+
+/** The counter goes on: it is larger than `than` soon. */
+export function countsOn(bundle: Bundle, than: number): boolean {
+  waitFor(() => bundle.count() > than, `the counter to pass ${than}`);
+  return true;
+}
+
+/** Mount points in this process's namespace below a directory. */
+export function mountsBelow(path: string): string[] {
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((mount) => mount.startsWith(`${path}/`));
+}
+
+// Deleting recursively through a mount erases what is mounted.
+function refuseMounts(path: string): void {
+  const mounts = mountsBelow(path);
+  if (mounts.length > 0) throw new Error(`mounts are left: ${mounts.join(" ")}`);
+}
+
+/** Everything a restore might leave behind, as text lines to compare. */
+export function traces(lab: Lab): string[] {
+  return [
+    ...readFileSync("/proc/self/mountinfo", "utf8").split("\n"),
+    ...cgroupDirectories("/sys/fs/cgroup").filter((path) => path.includes(lab.path.slice(5))),
+    ...list(lab.root).map((name) => `state ${name}`),
+    ...list("/tmp")
+      .filter((name) => name.startsWith(".criu"))
+      .map((name) => `/tmp/${name}`),
+    ...processesOf(lab).map((line) => `process ${line}`),
+  ].sort();
+}
+
+function list(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+function cgroupDirectories(root: string): string[] {
+  return run(["find", root, "-mindepth", "2", "-type", "d"]).stdout.split("\n").filter(Boolean);
+}
+
+/** CRIU, thaw and container processes that belong to this lab and are not zombies. */
+export function processesOf(lab: Lab): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    if (Number(pid) === process.pid) continue;
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const state = stat.slice(stat.lastIndexOf(")") + 2)[0];
+      const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+      const ours =
+        command.includes(lab.path) ||
+        cgroup.includes(lab.path.slice(5)) ||
+        command.startsWith("criu");
+      if (ours && state !== "Z" && !command.startsWith("find "))
+        found.push(`${pid} ${command.trim()}`);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return found;
+}
