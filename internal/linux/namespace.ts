@@ -4,9 +4,9 @@ import { AT_FDCWD, O_RDONLY, openAt } from "./fd.ts";
 import { check, cstring, libc } from "./libc.ts";
 import { MS_REC, MS_SLAVE, setPropagation } from "./mount.ts";
 
-/** Flags of clone(2), by their C names. */
-export const CLONE_NEWNS = 0x20000;
-export const CLONE_NEWNET = 0x40000000;
+// Flags of clone(2), by their C names.
+const CLONE_FS = 0x200;
+const CLONE_NEWNS = 0x20000;
 
 /** Mounts made while this lives are seen by this thread and its children only. */
 export interface PrivateMounts extends Disposable {
@@ -32,6 +32,8 @@ export function enterPrivateMounts(): PrivateMounts {
   const leave = () => {
     if (!inside) return;
     inside = false;
+    // A thread that Bun started meanwhile shares our working directory, which setns(2) refuses.
+    check(libc.unshare(CLONE_FS), "unshare the working directory");
     check(libc.setns(before.fd, CLONE_NEWNS), "return to the host's mount namespace");
     before.close();
     check(libc.chdir(cstring(back)), `chdir ${back}`); // setns(2) moved us to the root

@@ -14,6 +14,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -281,7 +282,7 @@ export function processesOf(lab: Lab): string[] {
       const ours =
         command.includes(lab.path) ||
         cgroup.includes(lab.path.slice(5)) ||
-        command.startsWith("criu");
+        cwd.startsWith(lab.path);
       if (ours && state !== "Z" && !command.startsWith("find "))
         found.push(`${pid} ${command.trim()}`);
     } catch {
