@@ -279,14 +279,16 @@ export function processesOf(lab: Lab): string[] {
       const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
       const state = stat.slice(stat.lastIndexOf(")") + 2)[0];
       const cgroup = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+      const cwd = readlinkSync(`/proc/${pid}/cwd`);
       const ours =
         command.includes(lab.path) ||
         cgroup.includes(lab.path.slice(5)) ||
         cwd.startsWith(lab.path);
       if (ours && state !== "Z" && !command.startsWith("find "))
         found.push(`${pid} ${command.trim()}`);
-    } catch {
-      // It ended meanwhile.
+    } catch (error) {
+      // ENOENT or ESRCH: it ended meanwhile.
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     }
   }
   return found;
