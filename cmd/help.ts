@@ -1,7 +1,8 @@
 /** Help, made from the commands' own tables. @module */
 
 import { isatty } from "node:tty";
-import { type Command, commands } from "./commands.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./commands.ts";
 import type { Flags } from "./flags.ts";
 import { globalFlags } from "./globals.ts";
 

@@ -2,7 +2,8 @@
 
 import { ThawError } from "../internal/errors/errors.ts";
 import { type Log, openLog, writeAll } from "../internal/log/log.ts";
-import { type Command, commands } from "./commands.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./commands.ts";
 import { type Parsed, parseFlags, UsageError } from "./flags.ts";
 import { globalFlags, readGlobals } from "./globals.ts";
 import { report } from "./report.ts";

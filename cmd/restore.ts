@@ -2,7 +2,7 @@
 
 import { defineCommand } from "citty";
 import { restore } from "../internal/restore/restore.ts";
-import type { Command, Invocation } from "./commands.ts";
+import type { Command, Invocation } from "./command.ts";
 import type { Flags, Parsed } from "./flags.ts";
 
 const flags = {

@@ -30,7 +30,8 @@ const F_SETFL = 4;
 /**
  * A container we stay with gets three pipes (runc: setupProcessPipes).
  *
- * @param uid, gid host owner of the container's ends, so that its root may open /dev/stdout
+ * @param uid host owner of the container's ends, so that its root may open /dev/stdout
+ * @param gid host group of them
  */
 export function pipedStdio(uid: number, gid: number): Stdio {
   using undo = new DisposableStack();

@@ -1,6 +1,7 @@
 /** restore.log: what CRIU itself says, and which line of it is the reason. @module */
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { ThawError } from "../errors/errors.ts";
 import { wrapFs } from "../linux/libc.ts";
 
 // Logged on healthy restores too: raising limits without CAP_SYS_RESOURCE, and cgroupd when its
@@ -13,9 +14,17 @@ const HARMLESS = [
 
 const IS_ERROR = /Error \(|: Error /;
 
-/** CRIU's log as text. @throws SyscallError when it cannot be read */
-export function readLog(path: string): string {
-  return wrapFs(`open ${path}`, () => readFileSync(path, "utf8"));
+/**
+ * CRIU's log as text.
+ *
+ * @param since milliseconds since the epoch: a file not written after that is an earlier run's
+ * @throws SyscallError when it cannot be read; ThawError when it is an earlier run's
+ */
+export function readLog(path: string, since: number): string {
+  return wrapFs(`open ${path}`, () => {
+    if (statSync(path).mtimeMs < since) throw new ThawError(`criu wrote nothing to ${path}`);
+    return readFileSync(path, "utf8");
+  });
 }
 
 /** The error lines that mean something, in order, without CRIU's time stamps. */

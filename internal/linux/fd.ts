@@ -1,20 +1,29 @@
 /** File descriptors that close themselves, and which of them children see. @module */
 
-import { fstatSync, readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readlinkSync } from "node:fs";
 import { check, cstring, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 
 /** open(2) flags, equal on x64 and arm64 where thaw uses them. */
 export const O_RDONLY = 0;
+/** open(2). */
 export const O_RDWR = 2;
+/** open(2). */
 export const O_CREAT = 0o100;
+/** open(2). */
 export const O_EXCL = 0o200;
+/** open(2). */
 export const O_WRONLY = 1;
+/** open(2). */
 export const O_CLOEXEC = 0o2000000;
+/** open(2). */
 export const O_NONBLOCK = 0o4000;
+/** open(2). */
 export const O_PATH = 0o10000000;
 // These two differ between architectures (asm/fcntl.h).
 const arm = process.arch === "arm64";
+/** open(2); differs between architectures. */
 export const O_DIRECTORY = arm ? 0o40000 : 0o200000;
+/** open(2); differs between architectures. */
 export const O_NOFOLLOW = arm ? 0o100000 : 0o400000;
 /** openat(2): relative to the working directory. */
 export const AT_FDCWD = -100;
@@ -101,9 +110,4 @@ export function describeFd(pid: number | "self", fd: number): string {
   } catch {
     return "";
   }
-}
-
-/** Whether the descriptor is a directory. */
-export function isDirectory(fd: number): boolean {
-  return fstatSync(fd).isDirectory();
 }

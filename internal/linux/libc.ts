@@ -84,7 +84,7 @@ export function wrapFs<T>(call: string, action: () => T): T {
     return action();
   } catch (error) {
     const number = (error as NodeJS.ErrnoException).errno;
-    if (typeof number !== "number") throw error;
+    if (typeof number !== "number" || error instanceof ThawError) throw error;
     throw new SyscallError(call, Math.abs(number));
   }
 }
@@ -125,12 +125,15 @@ export function cstringArray(values: readonly string[]): Memory & { readonly own
 
 /** errno values thaw branches on (asm-generic/errno-base.h, equal on x64 and arm64). */
 export const ENOENT = 2;
+/** errno(3). */
 export const EINTR = 4;
+/** errno(3). */
 export const EAGAIN = 11;
+/** errno(3). */
 export const EEXIST = 17;
+/** errno(3). */
 export const ENOTDIR = 20;
+/** errno(3). */
 export const EINVAL = 22;
-export const EBUSY = 16;
-export const ESRCH = 3;
-export const ECHILD = 10;
+/** errno(3). */
 export const ELOOP = 40;

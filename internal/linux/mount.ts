@@ -3,11 +3,11 @@
 import { readFileSync } from "node:fs";
 import { check, cstring, libc } from "./libc.ts";
 
-/** Flags of mount(2), by their C names. */
-export const MS_RDONLY = 0x1;
+/** mount(2). */
 export const MS_BIND = 0x1000;
+/** mount(2). */
 export const MS_REC = 0x4000;
-export const MS_PRIVATE = 0x40000;
+/** mount(2). */
 export const MS_SLAVE = 0x80000;
 const MNT_DETACH = 2;
 

@@ -68,9 +68,8 @@ function ignoredSignals(): bigint {
 
 /** What poll(2) can report. */
 export const POLLIN = 1;
+/** poll(2). */
 export const POLLOUT = 4;
-export const POLLERR = 8;
-export const POLLHUP = 16;
 
 /** A descriptor to watch and the events wanted; fd -1 is skipped. */
 export interface Watch {

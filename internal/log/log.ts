@@ -28,9 +28,13 @@ export interface LogOptions {
 export interface Log extends Disposable {
   /** True when lines go to standard error itself, so that an error need not be repeated there. */
   readonly isStderr: boolean;
+  /** Only with `--debug`. */
   debug(message: string): void;
+  /** For whoever reads along. */
   info(message: string): void;
+  /** Something is odd, and thaw goes on. */
   warn(message: string): void;
+  /** The command failed; the last one is the reason callers show. */
   error(message: string): void;
 }
 

@@ -3,23 +3,23 @@
 import { explain } from "../criu/explain.ts";
 import { quoteLog, readLog, realErrors } from "../criu/log.ts";
 import { CriuError } from "../criu/session.ts";
-import { findCause, InterruptedError, ThawError } from "../errors/errors.ts";
+import { describe, findCause, InterruptedError, ThawError } from "../errors/errors.ts";
 import type { Log } from "../log/log.ts";
 
 /**
  * Quotes restore.log into the log, as runc does, and explains the failure.
  *
  * @param logPath absolute path of restore.log
- * @param since only a log written after this moment (milliseconds since the epoch) is this run's
+ * @param since a log not written after this moment (milliseconds since the epoch) is an earlier run's
  * @returns the error to report instead
  */
-export function explainFailure(error: unknown, logPath: string, log: Log): unknown {
+export function explainFailure(error: unknown, logPath: string, since: number, log: Log): unknown {
   if (findCause(error, InterruptedError) !== undefined) return error;
   let text: string;
   try {
-    text = readLog(logPath);
+    text = readLog(logPath, since);
   } catch (unreadable) {
-    log.warn(String((unreadable as Error).message));
+    log.warn(describe(unreadable));
     return error;
   }
   for (const line of quoteLog(logPath, text)) log.warn(line);
@@ -28,7 +28,7 @@ export function explainFailure(error: unknown, logPath: string, log: Log): unkno
   const known = explain(errors);
   const line = known?.line ?? errors[0];
   const hints = known === undefined ? [] : [known.cause, known.remedy];
-  return new ThawError(`${(error as Error).message}${line === undefined ? "" : `: ${line}`}`, {
+  return new ThawError(`${describe(error)}${line === undefined ? "" : `: ${line}`}`, {
     hint: [...hints, `CRIU's log: ${logPath}`].join("; "),
   });
 }

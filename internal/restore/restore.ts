@@ -137,11 +137,12 @@ async function restoreTasks(parts: Parts): Promise<Child> {
       );
     },
   });
+  const asked = Date.now() - 1000; // file systems may keep whole seconds
   try {
     const pid = await criu.restore(request, on);
     init ??= container.adopt(adopt(pid), (child) => child.kill());
   } catch (error) {
-    throw explainFailure(error, images.log, options.log);
+    throw explainFailure(error, images.log, asked, options.log);
   }
   state.settle();
   return init;
