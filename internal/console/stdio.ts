@@ -1,6 +1,7 @@
 /** The container's standard input, output and error. @module */
 
 import { readSync, writeSync } from "node:fs";
+import { InterruptedError } from "../errors/errors.ts";
 import { O_NONBLOCK, type OwnedFd, pipe } from "../linux/fd.ts";
 import { check, EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
 import type { Child, ExitStatus } from "../linux/process.ts";
@@ -49,7 +50,14 @@ export function pipedStdio(uid: number, gid: number): Stdio {
     handedOver: () => {
       for (const end of theirs) end.close();
     },
-    copyUntilExit: (init, interrupts) => copyUntilExit(ours, init, interrupts),
+    copyUntilExit: (init, interrupts) => {
+      return copyUntilExit(ours, init, interrupts).catch((error: unknown) => {
+        if (!(error instanceof InterruptedError)) throw error;
+        throw new InterruptedError(error.signal, "wait for the container", {
+          hint: "the container was ended, as signals are not forwarded to it yet: use --detach and kill",
+        });
+      });
+    },
     [Symbol.dispose]: () => done.dispose(),
   };
 }

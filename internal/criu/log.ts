@@ -27,12 +27,12 @@ export function readLog(path: string, since: number): string {
   });
 }
 
-/** The error lines that mean something, in order, without CRIU's time stamps. */
+/** The error lines that mean something, in order, without CRIU's time stamps and pids. */
 export function realErrors(log: string): string[] {
   return log
     .split("\n")
     .filter((line) => IS_ERROR.test(line) && !HARMLESS.some((harmless) => harmless.test(line)))
-    .map((line) => line.replace(/^\(\d+\.\d+\)\s*/, "").trim());
+    .map((line) => line.replace(/^\(\d+\.\d+\)\s*/, "").replace(/^(pie: )?\d+: /, "$1"));
 }
 
 const CONTEXT = 5;

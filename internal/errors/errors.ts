@@ -16,8 +16,8 @@ export class InterruptedError extends ThawError {
   override name = "InterruptedError";
   /** The signal's name, such as `SIGTERM`. */
   readonly signal: string;
-  constructor(signal: string, doing: string) {
-    super(`${doing}: interrupted by ${signal}`);
+  constructor(signal: string, doing: string, options: { hint?: string } = {}) {
+    super(`${doing}: interrupted by ${signal}`, options);
     this.signal = signal;
   }
 }
