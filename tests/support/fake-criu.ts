@@ -15,19 +15,14 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
-  readSync,
+  renameSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import {
-  ReqSchema,
-  ReqType,
-  type Resp,
-  RespSchema,
-} from "../../internal/criu/gen/criu/rpc_pb.ts";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { ReqSchema, ReqType, RespSchema } from "../../internal/criu/gen/criu/rpc_pb.ts";
 import { check, cstring, cstringArray, libc } from "../../internal/linux/libc.ts";
+import { spawn } from "../../internal/linux/process.ts";
 import { POLLIN, poll } from "../../internal/linux/signal.ts";
 import { packetPair, receivePacket, sendPacket } from "../../internal/linux/socket.ts";
 import { waitFor } from "./lab.ts";
@@ -49,6 +44,8 @@ export type Deed =
   | "lie"
   /** Closes the socket and lives on. */
   | "close"
+  /** Does nothing until the socket is closed. */
+  | "wait"
   /** Does nothing for ever and ignores SIGTERM. */
   | "hang";
 
@@ -70,7 +67,7 @@ export interface Inherited {
 /** Writes down in a directory what the calling shell has; for {@link inherited}. */
 export function writeInherited(directory: string): string {
   return [
-    `for fd in /proc/$$/fd/*; do echo "\${fd##*/} $(readlink "$fd")"; done > ${directory}/fds`,
+    `(ls -l /proc/$$/fd > ${directory}/fds)`,
     `cat /proc/$$/status > ${directory}/status`,
     `cat /proc/$$/limits > ${directory}/limits`,
     `umask > ${directory}/umask`,
@@ -84,7 +81,8 @@ export function inherited(directory: string): Inherited {
   return {
     fds: read("fds")
       .split("\n")
-      .filter((line) => !/^\d\d+ .*\/(criu|hook)$/.test(line)),
+      .map((line) => /\d+ -> .*/.exec(line)?.[0] ?? "")
+      .filter((link) => link !== "" && !/^\d\d -> .*\/(criu|hook)$/.test(link)),
     status: read("status"),
     limits: read("limits"),
     umask: read("umask"),
@@ -130,28 +128,30 @@ const { dup2, execv } = dlopen("libc.so.6", {
   execv: { args: ["cstring", "ptr"], returns: "i32" },
 }).symbols;
 const SOCKET = 3;
-const SYS_pidfd_open = 434;
 const SYS_pidfd_getfd = 438;
-type Options = { at: Moment; does: Deed; pid?: number; holds?: string; real: string };
+type Pretence = { readonly at: Moment; readonly does: Deed; readonly pid?: number };
 
-function respond(socket: number, response: Partial<Resp>): void {
-  sendPacket(socket, toBinary(RespSchema, create(RespSchema, { success: true, ...response })));
+function respond(socket: number, response: MessageInitShape<typeof RespSchema>): void {
+  sendPacket(
+    socket,
+    toBinary(RespSchema, create(RespSchema, { success: true, ...response } as typeof response)),
+  );
 }
 
 const VERSION = { majorNumber: 4, minorNumber: 2, sublevel: 1 };
 const NOTIFY = { script: "pre-restore", pid: 0 };
 
 /** Answers until the moment, then does the deed. */
-function pretend(directory: string, { at, does, pid }: Options): void {
+function pretend(directory: string, { at, does, pid }: Pretence): void {
   for (;;) {
     const packet = receivePacket(SOCKET);
     if (packet === null) return;
     const { type } = fromBinary(ReqSchema, packet.bytes);
-    const now = { [ReqType.VERSION]: "version", [ReqType.RESTORE]: "restore" }[type as 1] as Moment;
+    const now: Moment = type === ReqType.VERSION ? "version" : "restore";
     if (now === at) break;
-    if (now === "version") respond(SOCKET, { type, version: VERSION as never });
+    if (now === "version") respond(SOCKET, { type, version: VERSION });
     if (now === "restore") {
-      respond(SOCKET, { type: ReqType.NOTIFY, notify: NOTIFY as never });
+      respond(SOCKET, { type: ReqType.NOTIFY, notify: NOTIFY });
       break;
     }
   }
@@ -161,31 +161,79 @@ function pretend(directory: string, { at, does, pid }: Options): void {
   if (does === "garbage") sendPacket(SOCKET, Buffer.from("\xff\xff no message", "latin1"));
   if (does === "answer something else") respond(SOCKET, { type: ReqType.DUMP });
   if (does === "fail") respond(SOCKET, { type, success: false, crErrno: 3 });
-  if (does === "lie") respond(SOCKET, { type, restore: { pid: pid ?? 0 } as never });
+  if (does === "lie") respond(SOCKET, { type, restore: { pid: pid ?? 0 } });
   if (does === "close") libc.close(SOCKET);
+  if (does === "wait") poll([{ fd: SOCKET, events: POLLIN }], -1);
   if (does !== "close" && does !== "hang") return;
   process.on("SIGTERM", () => {});
   setInterval(() => {}, 1000);
 }
 
 /** Starts the relay, takes its socket, and becomes the real criu. */
-function becomeCriu(directory: string, { real }: Options): never {
-  const relay = Bun.spawn(
-    [process.execPath, import.meta.path, directory, "relay", String(process.ppid)],
-    { stdio: ["pipe", "pipe", "inherit", SOCKET] },
-  );
-  const theirs = relayAnswer((relay.stdout as never as { fd?: number }).fd, directory);
-  const pidfd = Number(libc.syscall(SYS_pidfd_open, relay.pid, 0, 0));
-  const socket = check(Number(libc.syscall(SYS_pidfd_getfd, pidfd, theirs, 0)), "pidfd_getfd");
-  check(dup2(socket, SOCKET), "dup2");
+function becomeCriu(directory: string, real: string): void {
+  const argv = [process.execPath, import.meta.path, directory, "relay", String(process.ppid)];
+  const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+  const relay = spawn({ file: process.execPath, argv, env, fds: [0, 1, 2, SOCKET] });
+  const file = join(directory, "socket");
+  waitFor(() => existsSync(file), "the relay");
+  const theirs = Number(readFileSync(file, "utf8"));
+  const socket = Number(libc.syscall(SYS_pidfd_getfd, relay.pidfd, theirs, 0));
+  check(dup2(check(socket, "pidfd_getfd"), SOCKET), "dup2");
   writeFileSync(join(directory, "taken"), "");
-  const argv = cstringArray(["criu", "swrk", String(SOCKET)]);
-  check(execv(cstring(real), argv.bytes), `exec ${real} ${argv.owned.length}`);
-  throw new Error("not reached");
+  const words = cstringArray(["criu", "swrk", String(SOCKET)]);
+  check(execv(cstring(real), words.bytes), `exec ${real} ${words.owned.length}`);
 }
 
-function relayAnswer(_fd: number | undefined, directory: string): number {
-  const file = join(directory, "socket");
-  waitFor(() => existsSync(file) && readFileSync(file, "utf8").endsWith("\n"), "the relay");
-  return Number(readFileSync(file, "utf8"));
+/** Passes packets on both ways until one side closes; what is held goes no further. */
+function relayPackets(directory: string, holds: string, thaw: string): void {
+  // Made here, so that this process is criu's peer: it opens our descriptors.
+  const [ours, theirs] = packetPair();
+  writeFileSync(join(directory, ".socket"), String(theirs.fd));
+  renameSync(join(directory, ".socket"), join(directory, "socket"));
+  waitFor(() => existsSync(join(directory, "taken")), "criu");
+  theirs.close();
+  let held = false;
+  for (;;) {
+    // Once held, criu may end: thaw is not to know.
+    const watches = [SOCKET, held ? -1 : ours.fd].map((fd) => ({ fd, events: POLLIN }));
+    const [fromThaw = 0, fromCriu = 0] = poll(watches, -1);
+    if (fromThaw !== 0) {
+      const packet = receivePacket(SOCKET);
+      if (packet === null) return;
+      sendPacket(ours.fd, openHere(packet.bytes, thaw));
+    }
+    if (fromCriu !== 0) {
+      const packet = receivePacket(ours.fd);
+      if (packet === null) return;
+      held ||= momentOf(packet.bytes) === holds;
+      if (!held) sendPacket(SOCKET, packet.bytes);
+      else writeFileSync(join(directory, "moment"), "");
+    }
+  }
 }
+
+function momentOf(bytes: Uint8Array): string {
+  const { type, notify } = fromBinary(RespSchema, bytes);
+  return notify?.script ?? (type === ReqType.VERSION ? "version" : "restore");
+}
+
+/** Opens the directories that a request names by thaw's descriptors. */
+function openHere(bytes: Uint8Array, thaw: string): Uint8Array {
+  const request = fromBinary(ReqSchema, bytes);
+  const { opts } = request;
+  if (opts === undefined) return bytes;
+  const open = (fd: number) => openSync(`/proc/${thaw}/fd/${fd}`, "r");
+  opts.imagesDirFd = open(opts.imagesDirFd);
+  if (opts.workDirFd > 0) opts.workDirFd = open(opts.workDirFd);
+  return toBinary(ReqSchema, request);
+}
+
+function main(): void {
+  const [directory = "", word, thaw = ""] = process.argv.slice(2);
+  const behaviour = JSON.parse(readFileSync(join(directory, "behaviour.json"), "utf8"));
+  if (word === "relay") relayPackets(directory, behaviour.holds, thaw);
+  else if (behaviour.holds === undefined) pretend(directory, behaviour);
+  else becomeCriu(directory, behaviour.real);
+}
+
+if (import.meta.main) main();
