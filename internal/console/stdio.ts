@@ -4,7 +4,7 @@ import { readSync, writeSync } from "node:fs";
 import { InterruptedError } from "../errors/errors.ts";
 import { O_NONBLOCK, type OwnedFd, pipe } from "../linux/fd.ts";
 import { check, EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
-import type { Child, ExitStatus } from "../linux/process.ts";
+import { type Child, type ExitStatus, reapOrphans } from "../linux/process.ts";
 import { type Interrupts, POLLIN, POLLOUT, waitReady } from "../linux/signal.ts";
 
 /** What CRIU, and so the container, gets as 0, 1 and 2. */
@@ -63,6 +63,8 @@ export function pipedStdio(uid: number, gid: number): Stdio {
 }
 
 const BUFFER = 64 * 1024;
+// How long orphans of the container may stay zombies while it is quiet, in milliseconds.
+const REAP_INTERVAL = 1000;
 
 /** One direction: from one descriptor to another through a buffer. */
 class Copy {
@@ -120,7 +122,12 @@ async function copyUntilExit(
   let status: ExitStatus | undefined;
   while (status === undefined) {
     const watches = [{ fd: init.pidfd, events: POLLIN }, ...copies.map((copy) => copy.watch())];
-    const [ended = 0, ...events] = await waitReady(watches, { doing, interrupts });
+    const [ended = 0, ...events] = await waitReady(watches, {
+      doing,
+      interrupts,
+      timeout: REAP_INTERVAL,
+    });
+    if (ended === 0) reapOrphans(init.pid);
     copies.forEach((copy, i) => {
       if ((events[i] ?? 0) !== 0) copy.step();
     });

@@ -8,6 +8,7 @@ import { check, cstring, cstringArray, EINTR, errno, libc, memory, SyscallError 
 import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
 
 const POSIX_SPAWN_SETSIGDEF = 4;
+const WNOHANG = 1;
 const RLIMIT_NOFILE = 7;
 const SYS_pidfd_open = 434;
 const PR_SET_CHILD_SUBREAPER = 36;
@@ -95,8 +96,14 @@ export function spawn(options: SpawnOptions): Child {
   return adopt(pid.view.getInt32(0, true));
 }
 
-/** Takes charge of a child that exists already, such as the init CRIU made our child. */
+/**
+ * Takes charge of a child that exists already: the init that CRIU made our child.
+ *
+ * @throws ThawError when the process is not our child: we may come to kill it
+ */
 export function adopt(pid: number): Child {
+  if (!children().includes(pid))
+    throw new ThawError(`criu says that init is process ${pid}, which is not a child of thaw`);
   const pidfd = owned(check(Number(libc.syscall(SYS_pidfd_open, pid, 0, 0)), `pidfd_open ${pid}`));
   return childOf(pid, pidfd);
 }
@@ -158,19 +165,36 @@ const SIGNALS: Record<number, string> = {
 };
 
 /**
- * Ends and reaps every child of this thread: an init that CRIU made ours and never told us of.
- * Call it when no child of ours is to live on.
+ * The children of this thread, zombies included (proc(5), children; CONFIG_PROC_CHILDREN, which
+ * CRIU itself needs).
  */
-export function endStrayChildren(): void {
-  let children: string;
+export function children(): number[] {
   try {
-    children = readFileSync("/proc/thread-self/children", "utf8");
+    const text = readFileSync("/proc/thread-self/children", "utf8");
+    return text.split(" ").filter(Boolean).map(Number);
   } catch {
-    return; // CONFIG_PROC_CHILDREN, which CRIU itself needs
+    return [];
   }
-  for (const pid of children.split(" ").filter(Boolean).map(Number)) {
+}
+
+/**
+ * Ends and reaps the children that came since `before`: an init that CRIU made ours and never
+ * told us of, and what CRIU left when it was killed. Call it when none of them is to live on.
+ *
+ * @param before children that are not ours to end: they were there when thaw was executed
+ */
+export function endStrayChildren(before: readonly number[]): void {
+  for (const pid of children()) {
+    if (before.includes(pid)) continue;
     libc.kill(pid, SIGKILL);
     waitpid(pid);
+  }
+}
+
+/** Reaps orphans that became ours and have ended, all but `kept`; never blocks. */
+export function reapOrphans(kept: number): void {
+  for (const pid of children()) {
+    if (pid !== kept) libc.waitpid(pid, memory(4).bytes, WNOHANG);
   }
 }
 

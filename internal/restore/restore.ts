@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { cgroupsOf, joinCgroup } from "../cgroups/manager.ts";
 import { inheritedStdio, pipedStdio, type Stdio } from "../console/stdio.ts";
 import { describeOptions } from "../criu/options.ts";
-import { startCriu } from "../criu/session.ts";
+import { CriuError, startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import {
@@ -31,6 +31,7 @@ import {
   adopt,
   becomeSubreaper,
   type Child,
+  children,
   endStrayChildren,
   restoreNofileLimit,
 } from "../linux/process.ts";
@@ -56,6 +57,7 @@ import { restoreRequest } from "./request.ts";
  * @throws ThawError when it cannot be restored; nothing of it is left
  */
 export async function restore(options: RestoreOptions): Promise<number> {
+  const strangers = children(); // of whoever executed thaw in its own place
   keepDescriptorsPrivate();
   ensureStdio();
   restoreNofileLimit();
@@ -69,6 +71,7 @@ export async function restore(options: RestoreOptions): Promise<number> {
   const state = container.use(claimState(options.root, plan.id));
   makeNotifyDirectory(state);
   const io = container.use(openStdio(plan));
+  container.defer(() => endStrayChildren(strangers));
   if (!options.noSubreaper) becomeSubreaper();
   const init = await restoreTasks({ plan, state, io, interrupts, container });
   io.handedOver();
@@ -95,7 +98,6 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   using scope = new DisposableStack();
   const namespaces = scope.use(openNamespaces(plan.config));
   const mounts = scope.use(enterPrivateMounts());
-  container.defer(endStrayChildren);
   const criu = scope.use(startCriu({ stdio: io.fds, extra: namespaces.fds }, interrupts));
   const version = await criu.version();
   options.log.debug(`Using CRIU ${version}`);
@@ -124,6 +126,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   for (const line of options.debug ? describeOptions(request) : []) options.log.debug(line);
 
   let init: Child | undefined;
+  let recorded = false;
   const on = notifications({
     plan,
     interrupts,
@@ -135,11 +138,14 @@ async function restoreTasks(parts: Parts): Promise<Child> {
       state.save(
         restoredState({ id, pid, config, cgroupPaths, externalDescriptors, now: new Date() }),
       );
+      recorded = true;
     },
   });
   const asked = Date.now() - 1000; // file systems may keep whole seconds
   try {
     const pid = await criu.restore(request, on);
+    if (!recorded)
+      throw new CriuError("criu reported success without its post-restore notification");
     init ??= container.adopt(adopt(pid), (child) => child.kill());
   } catch (error) {
     throw explainFailure(error, images.log, asked, options.log);
