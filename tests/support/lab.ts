@@ -69,7 +69,7 @@ export interface Bundle {
   config(): Json;
   /** Changes config.json. */
   edit(change: (config: Json) => void): void;
-  /** What the counter in the container has reached. */
+  /** What the counter in the container has reached; 0 before it starts. */
   count(): number;
 }
 
@@ -126,7 +126,10 @@ export class Lab implements Disposable {
         edit(now);
         writeFileSync(file, JSON.stringify(now, null, 2));
       },
-      count: () => Number(readFileSync(join(rootfs, "tmp/n"), "utf8")),
+      count: () => {
+        const counted = join(rootfs, "tmp/n");
+        return existsSync(counted) ? Number(readFileSync(counted, "utf8")) : 0;
+      },
     };
     bundle.edit((c) => {
       c.process.terminal = false;
@@ -206,7 +209,7 @@ export class Lab implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const id of this.#ids) this.delete(id);
+    for (const id of new Set([...this.#ids, ...list(this.root)])) this.delete(id);
     for (const mount of mountsBelow(this.path).reverse()) run(["umount", "-l", mount]);
     refuseMounts(this.path);
     rmSync(this.path, { recursive: true, force: true });
