@@ -33,7 +33,7 @@ const flags = {
     type: "string",
     valueHint: "SOCKET",
     description:
-      "where to send the terminal (containers with a terminal are not supported yet: refused)",
+      "where to send the master of the container's terminal: a listening AF_UNIX stream socket",
   },
   "tcp-established": { type: "boolean", description: "restore established TCP connections" },
   "tcp-close": { type: "boolean", description: "restore TCP sockets of connections closed" },

@@ -1,15 +1,20 @@
 /** The container's standard input, output and error. @module */
 
 import { readSync, writeSync } from "node:fs";
-import { InterruptedError } from "../errors/errors.ts";
-import { O_NONBLOCK, type OwnedFd, pipe } from "../linux/fd.ts";
+import { InterruptedError, ThawError } from "../errors/errors.ts";
+import { AT_FDCWD, O_NONBLOCK, O_RDWR, type OwnedFd, openAt, pipe } from "../linux/fd.ts";
 import { check, EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
 import { type Child, type ExitStatus, reapOrphans } from "../linux/process.ts";
 import { type Interrupts, POLLIN, POLLOUT, waitReady } from "../linux/signal.ts";
+import { connectUnix, sendDescriptor } from "../linux/socket.ts";
 
 /** What CRIU, and so the container, gets as 0, 1 and 2. */
 export interface Stdio extends Disposable {
   readonly fds: readonly [number, number, number];
+  /** CRIU hands over the master of the container's terminal (orphan-pts-master). */
+  receiveMaster(master: number): void;
+  /** Every task is there: throws when a terminal was promised and none has come. */
+  expectMaster(): void;
   /** Closes thaw's copies of the container's ends, once the container has them. */
   handedOver(): void;
   /** Copies until init has ended and all it wrote is through. Only for a container we stay with. */
@@ -20,9 +25,47 @@ export interface Stdio extends Disposable {
 export function inheritedStdio(): Stdio {
   return {
     fds: [0, 1, 2],
+    ...NO_TERMINAL,
     handedOver: () => {},
-    copyUntilExit: () => Promise.reject(new Error("a detached container is not copied from")),
+    copyUntilExit: notCopied,
     [Symbol.dispose]: () => {},
+  };
+}
+
+/** For containers without a terminal; a master that comes all the same is closed by the caller. */
+const NO_TERMINAL = { receiveMaster: () => {}, expectMaster: () => {} };
+
+const notCopied = () => Promise.reject(new Error("a detached container is not copied from"));
+
+/**
+ * A detached container with a terminal: its master goes to the console socket, and CRIU gets
+ * /dev/null (runc: setupIO). The socket is connected at once, so that a wrong path fails early.
+ *
+ * @param path of the listening AF_UNIX stream socket
+ * @throws SyscallError `dial unix P: connect: …`
+ */
+export function consoleSocketStdio(path: string): Stdio {
+  using undo = new DisposableStack();
+  const socket = undo.use(connectUnix(path));
+  const none = undo.use(openAt(AT_FDCWD, "/dev/null", O_RDWR));
+  let sent = false;
+  const done = undo.move();
+  return {
+    fds: [none.fd, none.fd, none.fd],
+    receiveMaster: (master) => {
+      // The text is runc's; receivers want between 1 and 4095 bytes and exactly one descriptor.
+      sendDescriptor(socket.fd, "orphan-pts-master", master);
+      sent = true;
+    },
+    expectMaster: () => {
+      if (!sent)
+        throw new ThawError("the checkpoint has no terminal, though config.json says so", {
+          hint: "set process.terminal to false in config.json",
+        });
+    },
+    handedOver: () => done.dispose(),
+    copyUntilExit: notCopied,
+    [Symbol.dispose]: () => done.dispose(),
   };
 }
 
@@ -47,6 +90,7 @@ export function pipedStdio(uid: number, gid: number): Stdio {
   const done = undo.move();
   return {
     fds: [stdin.read.fd, stdout.write.fd, stderr.write.fd],
+    ...NO_TERMINAL,
     handedOver: () => {
       for (const end of theirs) end.close();
     },

@@ -2,9 +2,20 @@
 
 import { ptr } from "bun:ffi";
 import { type OwnedFd, owned } from "./fd.ts";
-import { check, EINTR, errno, libc, type Memory, memory, SyscallError } from "./libc.ts";
+import {
+  check,
+  cstring,
+  EINTR,
+  EINVAL,
+  errno,
+  libc,
+  type Memory,
+  memory,
+  SyscallError,
+} from "./libc.ts";
 
 const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
@@ -107,4 +118,53 @@ function passedFds(header: Memory, control: Memory): OwnedFd[] {
     at += (length + 7) & ~7;
   }
   return fds;
+}
+
+// struct sockaddr_un: a 16-bit family, then the path with its NUL.
+const UNIX_PATH_MAX = 107;
+
+/**
+ * Connects to a listening AF_UNIX stream socket; does not wait for an accept.
+ *
+ * @throws SyscallError `dial unix PATH: connect: no such file or directory`, as Go words it
+ */
+export function connectUnix(path: string): OwnedFd {
+  const name = cstring(path);
+  if (name.length - 1 > UNIX_PATH_MAX) throw new SyscallError(`dial unix ${path}: connect`, EINVAL);
+  const address = memory(2 + name.length);
+  address.view.setUint16(0, AF_UNIX, true);
+  address.bytes.set(name, 2);
+  const made = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const socket = owned(check(made, `dial unix ${path}: socket`));
+  const done = libc.connect(socket.fd, address.bytes, address.bytes.length);
+  if (done === -1) {
+    const reason = errno();
+    socket.close();
+    throw new SyscallError(`dial unix ${path}: connect`, reason);
+  }
+  return socket;
+}
+
+/**
+ * Sends a text with one descriptor (SCM_RIGHTS); does not wait for an answer.
+ *
+ * @throws SyscallError EPIPE when the peer is gone
+ */
+export function sendDescriptor(socket: number, text: string, fd: number): void {
+  const body = memory(Buffer.byteLength(text));
+  body.bytes.set(Buffer.from(text));
+  const iov = memory(16);
+  iov.view.setBigUint64(0, BigInt(ptr(body.bytes)), true);
+  iov.view.setBigUint64(8, BigInt(body.bytes.length), true);
+  const control = memory(24); // CMSG_SPACE(4)
+  control.view.setBigUint64(0, 20n, true); // CMSG_LEN(4)
+  control.view.setInt32(8, SOL_SOCKET, true);
+  control.view.setInt32(12, SCM_RIGHTS, true);
+  control.view.setInt32(16, fd, true);
+  const header = memory(56);
+  header.view.setBigUint64(16, BigInt(ptr(iov.bytes)), true);
+  header.view.setBigUint64(24, 1n, true);
+  header.view.setBigUint64(32, BigInt(ptr(control.bytes)), true);
+  header.view.setBigUint64(40, BigInt(control.bytes.length), true);
+  check(Number(libc.sendmsg(socket, header.bytes, MSG_NOSIGNAL)), "send the terminal");
 }

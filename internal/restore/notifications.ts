@@ -1,6 +1,8 @@
 /** Stage: what thaw does at CRIU's notifications (runc: criuNotifications). @module */
 
+import type { Stdio } from "../console/stdio.ts";
 import type { Notification } from "../criu/session.ts";
+import { ThawError } from "../errors/errors.ts";
 import { type HookState, runHooks } from "../hooks/hooks.ts";
 import type { Interrupts } from "../linux/signal.ts";
 import { SPEC_VERSION } from "../oci/config.ts";
@@ -10,6 +12,7 @@ import type { RestorePlan } from "./plan.ts";
 export interface NotificationParts {
   readonly plan: RestorePlan;
   readonly interrupts: Interrupts;
+  readonly io: Stdio;
   /** Init exists from now on, a child of ours; it may be told more than once. */
   adoptInit(pid: number): void;
   /** Every task is restored and frozen: the moment for state.json. */
@@ -19,7 +22,7 @@ export interface NotificationParts {
 /** Answers CRIU's notifications one by one. */
 export function notifications(parts: NotificationParts) {
   const { plan, interrupts } = parts;
-  return async ({ script, pid }: Notification): Promise<void> => {
+  return async ({ script, pid, fds }: Notification): Promise<void> => {
     plan.options.log.debug(`notify: ${script}\n`);
     if (script === "setup-namespaces") {
       parts.adoptInit(pid);
@@ -27,7 +30,12 @@ export function notifications(parts: NotificationParts) {
       const state = hookState(plan, pid);
       await runHooks("prestart", prestart, state, interrupts);
       await runHooks("createRuntime", createRuntime, state, interrupts);
+    } else if (script === "orphan-pts-master") {
+      const [master] = fds;
+      if (master === undefined) throw new ThawError("criu sent no terminal with orphan-pts-master");
+      parts.io.receiveMaster(master.fd);
     } else if (script === "post-restore") {
+      parts.io.expectMaster();
       parts.adoptInit(pid);
       parts.record(pid);
     }

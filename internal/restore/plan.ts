@@ -131,9 +131,9 @@ function refuseTerminal(spec: Spec, options: RestoreOptions): void {
     throw new ThawError("cannot use console socket if runc will not detach or allocate tty");
   if (terminal && options.detach && options.consoleSocket === undefined)
     throw new ThawError("cannot allocate tty if runc will detach without setting console socket");
-  if (terminal)
-    throw new ThawError("containers with a terminal are not supported yet", {
-      hint: "use runc restore for this container (process.terminal is true in config.json)",
+  if (terminal && !options.detach)
+    throw new ThawError("a terminal in the foreground is not supported yet", {
+      hint: "use --detach with --console-socket, or runc restore, for this container",
     });
 }
 

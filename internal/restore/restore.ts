@@ -11,7 +11,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupsOf, joinCgroup } from "../cgroups/manager.ts";
-import { inheritedStdio, pipedStdio, type Stdio } from "../console/stdio.ts";
+import { consoleSocketStdio, inheritedStdio, pipedStdio, type Stdio } from "../console/stdio.ts";
 import { describeOptions } from "../criu/options.ts";
 import { CriuError, startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
@@ -130,6 +130,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   const on = notifications({
     plan,
     interrupts,
+    io,
     adoptInit: (pid) => {
       init ??= container.adopt(adopt(pid), (child) => child.kill());
     },
@@ -155,6 +156,8 @@ async function restoreTasks(parts: Parts): Promise<Child> {
 }
 
 function openStdio(plan: RestorePlan): Stdio {
+  const { consoleSocket } = plan.options;
+  if (consoleSocket !== undefined) return consoleSocketStdio(consoleSocket);
   if (plan.options.detach) return inheritedStdio();
   return pipedStdio(hostId(plan.config.uid_mappings, 0), hostId(plan.config.gid_mappings, 0));
 }

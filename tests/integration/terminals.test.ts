@@ -1,0 +1,117 @@
+/** Containers with a terminal, detached: the master arrives at the console socket. @module */
+
+import { expect, test } from "bun:test";
+import { readFileSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { libc, memory } from "../../internal/linux/libc.ts";
+import { receivePacket } from "../../internal/linux/socket.ts";
+import { type Json, Lab, must, waitFor } from "../support/lab.ts";
+
+/** Prints a number again and again, and writes down what is typed. */
+const SCRIPT = `(i=0; while :; do i=$((i+1)); echo "tick $i"; echo $i > /tmp/n; sleep 0.05; done) & while read line; do echo "got $line" > /tmp/line; done`;
+
+const withTerminal = (config: Json) => {
+  config.process.terminal = true;
+};
+
+/** A console socket as shims have it: it listens, and is accepted from only after the runtime has ended. */
+function consoleSocket(path: string): Disposable & { master(): { fd: number; text: string } } {
+  const listener = new Int32Array([-1]);
+  const address = memory(110);
+  address.view.setUint16(0, 1, true);
+  address.bytes.set(Buffer.from(path), 2);
+  const sys =
+    process.arch === "arm64"
+      ? { socket: 198, bind: 200, listen: 201, accept: 202 }
+      : { socket: 41, bind: 49, listen: 50, accept: 43 };
+  listener[0] = Number(libc.syscall(sys.socket, 1, 1, 0));
+  const { ptr } = require("bun:ffi") as typeof import("bun:ffi");
+  expect(libc.syscall(sys.bind, listener[0], ptr(address.bytes), 3 + path.length)).toBe(0);
+  expect(libc.syscall(sys.listen, listener[0], 4, 0)).toBe(0);
+  const fds: number[] = [listener[0]];
+  return {
+    master: () => {
+      const connection = Number(libc.syscall(sys.accept, listener[0] ?? -1, 0, 0));
+      fds.push(connection);
+      const packet = receivePacket(connection);
+      const fd = packet?.fds[0]?.fd ?? -1;
+      fds.push(fd);
+      expect(packet?.fds.length).toBe(1);
+      // Of a stream only the first byte comes as a packet; the rest is behind it.
+      const rest = Buffer.alloc(100);
+      const length = readSync(connection, rest);
+      const first = Buffer.from(packet?.bytes ?? []).toString();
+      return { fd, text: first + rest.subarray(0, length).toString() };
+    },
+    [Symbol.dispose]: () => {
+      for (const fd of fds) libc.close(fd);
+    },
+  };
+}
+
+test("the terminal's master arrives at the console socket and works", () => {
+  using lab = new Lab();
+  const bundle = lab.bundle(SCRIPT, withTerminal);
+  const id = lab.id();
+  {
+    using first = consoleSocket(join(lab.path, "first.sock"));
+    must(
+      lab.runc([
+        "run",
+        "-d",
+        "--bundle",
+        bundle.path,
+        "--console-socket",
+        join(lab.path, "first.sock"),
+        id,
+      ]),
+    );
+    first.master();
+    waitFor(() => bundle.count() > 3, "the container");
+    const image = lab.checkpoint(id);
+    using second = consoleSocket(join(lab.path, "second.sock"));
+    const before = bundle.count();
+    must(lab.restore(bundle, image, id, ["--console-socket", join(lab.path, "second.sock")]));
+    const { fd, text } = second.master();
+    expect(text).toBe("orphan-pts-master");
+    const buffer = Buffer.alloc(65536);
+    waitFor(() => bundle.count() > before + 3, "the counter");
+    expect(buffer.subarray(0, readSync(fd, buffer)).toString()).toMatch(/tick \d+\r\n/);
+    Bun.write(Bun.file(fd), "hello\n");
+    waitFor(() => readOr(join(bundle.rootfs, "tmp/line")) === "got hello\n", "the line typed");
+    lab.delete(id);
+  }
+});
+
+const readOr = (path: string) => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+};
+
+test("a checkpoint without a terminal is refused when config.json promises one", () => {
+  using lab = new Lab();
+  const bundle = lab.bundle();
+  const id = lab.id();
+  const image = lab.checkpointed(bundle, id);
+  bundle.edit(withTerminal);
+  using socket = consoleSocket(join(lab.path, "c.sock"));
+  void socket;
+  const ran = lab.restore(bundle, image, id, ["--console-socket", join(lab.path, "c.sock")]);
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain("the checkpoint has no terminal, though config.json says so");
+  expect(lab.status(id)).toBeUndefined();
+});
+
+test("a console socket that is not there is named", () => {
+  using lab = new Lab();
+  const bundle = lab.bundle();
+  const id = lab.id();
+  const image = lab.checkpointed(bundle, id);
+  bundle.edit(withTerminal);
+  const ran = lab.restore(bundle, image, id, ["--console-socket", "/nonexistent/s"]);
+  expect(ran.status).toBe(1);
+  expect(ran.stderr).toContain("dial unix /nonexistent/s: connect: no such file or directory");
+});
