@@ -53,6 +53,11 @@ export interface CriuSession extends Disposable {
    * @throws CriuError when CRIU says so or dies; what a handler threw; InterruptedError
    */
   restore(options: CriuOptions, notified: Notified): Promise<number>;
+  /**
+   * Init exists: should it end before CRIU answers, the restore has failed. CRIU itself waits for
+   * ever for an init that was killed between network-unlock and its release.
+   */
+  watchInit(init: Child): void;
 }
 
 /** What criu gets: its 0, 1 and 2, and more from 4 on (3 is the socket). */
@@ -79,6 +84,7 @@ export function startCriu(fds: CriuFds, interrupts: Interrupts): CriuSession {
     pid: child.pid,
     version: () => talk.version(),
     restore: (options, notified) => talk.restore(options, notified),
+    watchInit: (init) => talk.watchInit(init),
     [Symbol.dispose]: () => done.dispose(),
   };
 }
@@ -118,11 +124,16 @@ class Talk {
   readonly #socket: number;
   readonly #interrupts: Interrupts;
   #version: number | undefined;
+  #init: Child | undefined;
 
   constructor(child: Child, socket: number, interrupts: Interrupts) {
     this.#child = child;
     this.#socket = socket;
     this.#interrupts = interrupts;
+  }
+
+  watchInit(init: Child): void {
+    this.#init = init;
   }
 
   async version(): Promise<number> {
@@ -199,8 +210,11 @@ class Talk {
   }
 
   async #receive(doing: string): Promise<{ resp: Resp; fds: readonly OwnedFd[] }> {
-    const watch = [{ fd: this.#socket, events: POLLIN }];
-    await waitReady(watch, { doing, interrupts: this.#interrupts });
+    const socket = { fd: this.#socket, events: POLLIN };
+    const options = { doing, interrupts: this.#interrupts };
+    const init = { fd: this.#init?.pidfd ?? -1, events: POLLIN };
+    const [answered] = await waitReady([socket, init], options);
+    if (answered === 0) await this.#initEnded(socket, options);
     const packet = await this.#packet();
     try {
       return { resp: fromBinary(RespSchema, packet.bytes), fds: packet.fds };
@@ -208,6 +222,15 @@ class Talk {
       for (const fd of packet.fds) fd.close();
       throw new CriuError("unable to parse the response of criu", { cause });
     }
+  }
+
+  /** CRIU notices a dead init by itself at most moments, and then has the better words. */
+  async #initEnded(
+    socket: { fd: number; events: number },
+    options: { doing: string; interrupts: Interrupts },
+  ) {
+    const [answered] = await waitReady([socket], { ...options, timeout: GRACE });
+    if (answered === 0) throw new CriuError("init ended before the restore was complete");
   }
 
   async #packet() {

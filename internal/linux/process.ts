@@ -6,8 +6,10 @@ import { ThawError } from "../errors/errors.ts";
 import { duplicate, type OwnedFd, owned } from "./fd.ts";
 import { check, cstring, cstringArray, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
+import { callersMask, MASK_VARIABLE } from "./signalfd.ts";
 
 const POSIX_SPAWN_SETSIGDEF = 4;
+const POSIX_SPAWN_SETSIGMASK = 8;
 const WNOHANG = 1;
 const RLIMIT_NOFILE = 7;
 const SYS_pidfd_open = 434;
@@ -77,7 +79,10 @@ export function spawn(options: SpawnOptions): Child {
   const defaults = memory(128);
   defaults.view.setBigUint64(0, IGNORED_BY_BUN, true);
   libc.posix_spawnattr_setsigdefault(attributes.bytes, defaults.bytes);
-  libc.posix_spawnattr_setflags(attributes.bytes, POSIX_SPAWN_SETSIGDEF);
+  const mask = memory(128);
+  mask.view.setBigUint64(0, callersMask(), true);
+  libc.posix_spawnattr_setsigmask(attributes.bytes, mask.bytes);
+  libc.posix_spawnattr_setflags(attributes.bytes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   const argv = cstringArray(options.argv);
   const env = cstringArray(options.env);
   const pid = memory(4);
@@ -247,7 +252,7 @@ export function restoreNofileLimit(): void {
 /** The environment for children: the caller's without Bun's own variables. */
 export function childEnvironment(): string[] {
   return Object.entries(process.env)
-    .filter(([name]) => !name.startsWith("BUN_"))
+    .filter(([name]) => !name.startsWith("BUN_") && name !== MASK_VARIABLE)
     .map(([name, value]) => `${name}=${value}`);
 }
 

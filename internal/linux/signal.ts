@@ -11,7 +11,7 @@ import { readFileSync } from "node:fs";
 import { InterruptedError } from "../errors/errors.ts";
 import { EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 
-/** Signal numbers thaw sends or names. */
+/** SIGKILL. */
 export const SIGKILL = 9;
 const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 type Name = keyof typeof NUMBERS;
@@ -19,26 +19,36 @@ type Name = keyof typeof NUMBERS;
 // The longest a signal waits to be seen, in milliseconds.
 const SLICE = 25;
 
-/** Catches SIGTERM, SIGINT and SIGHUP until disposed. */
+/** Catches termination signals until disposed. */
 export interface Interrupts extends Disposable {
   /**
-   * Lets handlers run, then throws if a signal has come.
+   * Lets handlers run, then throws if SIGTERM, SIGINT or SIGHUP has come.
    *
    * @param doing what is being interrupted, such as `restore c1`
    * @throws InterruptedError
    */
   check(doing: string): Promise<void>;
-  /** From now on signals are ignored: clean-up must not be interrupted. */
-  disarm(): void;
+  /** Where signals to forward can be read; undefined when thaw does not stay. */
+  readonly forwarding: Forwarding | undefined;
 }
 
-/** Starts catching. A signal the caller ignores (nohup, a background job) stays ignored. */
+/** Signals for the container, once it runs: from then on nothing interrupts thaw. */
+export interface Forwarding {
+  /** Readable when a signal has come. */
+  readonly fd: number;
+  /** The signals that have come since the last call, in order, those during the restore too. */
+  take(): number[];
+}
+
+/**
+ * Catches SIGTERM, SIGINT and SIGHUP by handlers, for a thaw that is gone as soon as the container
+ * runs. A signal the caller ignores (nohup, a background job) stays ignored.
+ */
 export function catchInterrupts(): Interrupts {
-  const ignored = ignoredSignals();
+  const ignored = signalMask("SigIgn");
   let pending: Name | undefined;
-  let armed = true;
   const handlers = (Object.keys(NUMBERS) as Name[])
-    .filter((name) => (ignored & (1n << BigInt(NUMBERS[name] - 1))) === 0n)
+    .filter((name) => (ignored & bit(NUMBERS[name])) === 0n)
     .map((name) => {
       const handler = () => {
         pending ??= name;
@@ -47,12 +57,10 @@ export function catchInterrupts(): Interrupts {
       return { name, handler };
     });
   return {
+    forwarding: undefined,
     check: async (doing) => {
       await new Promise((resolve) => setImmediate(resolve));
-      if (armed && pending !== undefined) throw new InterruptedError(pending, doing);
-    },
-    disarm: () => {
-      armed = false;
+      if (pending !== undefined) throw new InterruptedError(pending, doing);
     },
     [Symbol.dispose]: () => {
       for (const { name, handler } of handlers) process.off(name, handler);
@@ -60,10 +68,20 @@ export function catchInterrupts(): Interrupts {
   };
 }
 
-/** The signals this process ignores, as a mask with bit N-1 for signal N (proc(5), SigIgn). */
-function ignoredSignals(): bigint {
-  const status = readFileSync("/proc/self/status", "utf8");
-  return BigInt(`0x${/^SigIgn:\s*(\w+)/m.exec(status)?.[1] ?? "0"}`);
+/** The name of a termination signal; undefined for any other number. */
+export function terminationName(signal: number): string | undefined {
+  return (Object.keys(NUMBERS) as Name[]).find((name) => NUMBERS[name] === signal);
+}
+
+/** A mask with the bit of one signal, as the kernel has it: bit N-1 for signal N. */
+export function bit(signal: number): bigint {
+  return 1n << BigInt(signal - 1);
+}
+
+/** A mask of this thread from proc(5): what it blocks or ignores. */
+export function signalMask(field: "SigBlk" | "SigIgn"): bigint {
+  const status = readFileSync("/proc/thread-self/status", "utf8");
+  return BigInt(`0x${new RegExp(`^${field}:\\s*(\\w+)`, "m").exec(status)?.[1] ?? "0"}`);
 }
 
 /** What poll(2) can report. */

@@ -131,10 +131,6 @@ function refuseTerminal(spec: Spec, options: RestoreOptions): void {
     throw new ThawError("cannot use console socket if runc will not detach or allocate tty");
   if (terminal && options.detach && options.consoleSocket === undefined)
     throw new ThawError("cannot allocate tty if runc will detach without setting console socket");
-  if (terminal && !options.detach)
-    throw new ThawError("a terminal in the foreground is not supported yet", {
-      hint: "use --detach with --console-socket, or runc restore, for this container",
-    });
 }
 
 // runc: newNotifySocket. A container that was run with NOTIFY_SOCKET has this mount.

@@ -11,7 +11,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cgroupsOf, joinCgroup } from "../cgroups/manager.ts";
-import { consoleSocketStdio, inheritedStdio, pipedStdio, type Stdio } from "../console/stdio.ts";
+import { pipedStdio } from "../console/piped.ts";
+import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
+import { terminalStdio } from "../console/terminal.ts";
 import { describeOptions } from "../criu/options.ts";
 import { CriuError, startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
@@ -36,6 +38,7 @@ import {
   restoreNofileLimit,
 } from "../linux/process.ts";
 import { catchInterrupts, type Interrupts } from "../linux/signal.ts";
+import { blockAllSignals, readSignals } from "../linux/signalfd.ts";
 import { externalMounts } from "../mounts/external.ts";
 import { makeMountpoints } from "../mounts/mountpoints.ts";
 import { hostId } from "../oci/convert.ts";
@@ -57,11 +60,12 @@ import { restoreRequest } from "./request.ts";
  * @throws ThawError when it cannot be restored; nothing of it is left
  */
 export async function restore(options: RestoreOptions): Promise<number> {
+  if (!options.detach) blockAllSignals([process.argv0, ...process.argv.slice(2)]);
   const strangers = children(); // of whoever executed thaw in its own place
   keepDescriptorsPrivate();
   ensureStdio();
   restoreNofileLimit();
-  using interrupts = catchInterrupts();
+  using interrupts = options.detach ? catchInterrupts() : readSignals();
   const plan = planRestore(options);
 
   await using container = new AsyncDisposableStack();
@@ -133,6 +137,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     io,
     adoptInit: (pid) => {
       init ??= container.adopt(adopt(pid), (child) => child.kill());
+      criu.watchInit(init);
     },
     record: (pid) => {
       const { id, cgroupPaths } = plan;
@@ -159,6 +164,7 @@ function openStdio(plan: RestorePlan): Stdio {
   const { consoleSocket } = plan.options;
   if (consoleSocket !== undefined) return consoleSocketStdio(consoleSocket);
   if (plan.options.detach) return inheritedStdio();
+  if (plan.spec.process?.terminal === true) return terminalStdio();
   return pipedStdio(hostId(plan.config.uid_mappings, 0), hostId(plan.config.gid_mappings, 0));
 }
 

@@ -164,7 +164,11 @@ export class Lab implements Disposable {
   checkpoint(id: string, flags: readonly string[] = []): string {
     const image = join(this.path, `image${this.#next++}`);
     mkdirSync(image, { mode: 0o755 });
-    must(this.runc(["checkpoint", "--image-path", image, ...flags, id]));
+    const dump = () => this.runc(["checkpoint", "--image-path", image, ...flags, id]);
+    let ran = dump();
+    // A shell caught between vfork and exec cannot be seized: CRIU gives up after ten seconds.
+    for (let tries = 0; tries < 3 && ran.stderr.includes("Timeout reached"); tries++) ran = dump();
+    must(ran);
     return image;
   }
 

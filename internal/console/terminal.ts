@@ -1,0 +1,57 @@
+/** The terminal of a container we stay with, joined with the caller's (runc: tty.go). @module */
+
+import { isatty } from "node:tty";
+import { ThawError } from "../errors/errors.ts";
+import { AT_FDCWD, duplicate, O_RDWR, type OwnedFd, openAt } from "../linux/fd.ts";
+import { clearNewlineMapping, copyWindowSize, makeRaw } from "../linux/terminal.ts";
+import { Copy, copyUntilExit, makeNonBlocking } from "./copy.ts";
+import { missingTerminal, type Stdio } from "./stdio.ts";
+
+/**
+ * Finds the caller's terminal: the first of 2, 1 and 0 that is one, else /dev/tty.
+ *
+ * It is raw, and the container's terminal has its size, while the container is stayed with; the
+ * old settings are put back when that ends or the result is disposed.
+ *
+ * @throws SyscallError `open /dev/tty: no such device or address`
+ */
+export function terminalStdio(): Stdio {
+  using undo = new DisposableStack();
+  const inherited = [2, 1, 0].find((fd) => isatty(fd));
+  const host = inherited ?? undo.use(openAt(AT_FDCWD, "/dev/tty", O_RDWR)).fd;
+  const none = undo.use(openAt(AT_FDCWD, "/dev/null", O_RDWR));
+  const done = undo.move();
+  let master: OwnedFd | undefined;
+  const received = (): OwnedFd => {
+    if (master === undefined) throw missingTerminal();
+    return master;
+  };
+  return {
+    fds: [none.fd, none.fd, none.fd],
+    receiveMaster: (fd) => {
+      if (master !== undefined) throw new ThawError("criu sent a second terminal");
+      master = done.use(duplicate(fd, 3));
+    },
+    expectMaster: () => void received(),
+    handedOver: () => {
+      const { fd } = received();
+      // CRIU has restored the terminal's own settings, ONLCR among them: two would make `\r\r\n`.
+      clearNewlineMapping(fd);
+      copyWindowSize(host, fd);
+      makeNonBlocking(fd);
+    },
+    copyUntilExit: async (init, interrupts) => {
+      const { fd } = received();
+      using _raw = makeRaw(host);
+      return await copyUntilExit({
+        init,
+        interrupts,
+        // The master has one descriptor for both ways; it is closed with everything else.
+        input: new Copy(0, fd, "ours", () => {}),
+        outputs: [new Copy(fd, 1, "callers", () => {})],
+        resized: () => copyWindowSize(host, fd),
+      });
+    },
+    [Symbol.dispose]: () => done.dispose(),
+  };
+}

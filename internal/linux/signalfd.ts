@@ -1,0 +1,89 @@
+/**
+ * Every signal as something to read (signalfd(2)), for a thaw that stays with its container.
+ *
+ * Bun's threads start with an empty mask, so blocking in JavaScript is too late: a signal would go
+ * to a thread that does not block it, and kill. A mask is inherited through execve(2) by every
+ * thread, so thaw blocks all signals and executes itself once. A detached restore pays nothing.
+ *
+ * @module
+ */
+
+import { InterruptedError, ThawError } from "../errors/errors.ts";
+import { owned } from "./fd.ts";
+import { check, cstring, cstringArray, libc, memory } from "./libc.ts";
+import { bit, type Interrupts, POLLIN, poll, signalMask, terminationName } from "./signal.ts";
+
+/** Carries the caller's mask over the execution of ourselves; children never see it. */
+export const MASK_VARIABLE = "THAW_CALLERS_SIGNAL_MASK";
+
+const SIG_SETMASK = 2;
+const SFD_FLAGS = 0o2000000 | 0o4000; // SFD_CLOEXEC | SFD_NONBLOCK
+const SIGTERM = 15;
+// Faults cannot be blocked sensibly, and JavaScriptCore stops its threads with SIGPWR.
+const NEVER_BLOCKED = [4, 5, 6, 7, 8, 9, 11, 19, 30, 31].reduce((mask, n) => mask | bit(n), 0n);
+const ALL = (1n << 64n) - 1n;
+
+/** The signal mask the caller started thaw with. */
+export function callersMask(): bigint {
+  const carried = process.env[MASK_VARIABLE];
+  return carried === undefined ? signalMask("SigBlk") : BigInt(`0x${carried}`);
+}
+
+/**
+ * Executes thaw again with all signals blocked, unless that has been done.
+ *
+ * @param argv the command line, argv[0] included
+ * @throws SyscallError when that is not possible
+ */
+export function blockAllSignals(argv: readonly string[]): void {
+  if (process.env[MASK_VARIABLE] !== undefined) {
+    if ((signalMask("SigBlk") & bit(SIGTERM)) === 0n)
+      throw new ThawError(`${MASK_VARIABLE} is set in the environment`, { hint: "unset it" });
+    return;
+  }
+  const before = signalMask("SigBlk");
+  const set = memory(128);
+  // What the caller ignores stays ignored: a blocked signal would be kept for us.
+  set.view.setBigUint64(0, (ALL & ~NEVER_BLOCKED & ~signalMask("SigIgn")) | bit(SIGTERM), true);
+  check(libc.pthread_sigmask(SIG_SETMASK, set.bytes, null), "block signals");
+  const env = Object.entries(process.env)
+    .filter(([name]) => !name.startsWith("BUN_"))
+    .map(([name, value]) => `${name}=${value}`);
+  const arguments_ = cstringArray(argv);
+  const environment = cstringArray([...env, `${MASK_VARIABLE}=${before.toString(16)}`]);
+  const failed = libc.execve(cstring("/proc/self/exe"), arguments_.bytes, environment.bytes);
+  check(failed, `execute ${argv[0]} again (${arguments_.owned.length + environment.owned.length})`);
+}
+
+const SIGINFO_SIZE = 128; // struct signalfd_siginfo
+
+/** Reads signals from a signalfd; call it after {@link blockAllSignals}. */
+export function readSignals(): Interrupts {
+  const set = memory(128);
+  set.view.setBigUint64(0, signalMask("SigBlk"), true);
+  const signals = owned(check(libc.signalfd(-1, set.bytes, SFD_FLAGS), "signalfd"));
+  const waiting: number[] = [];
+  const drain = () => {
+    const info = memory(SIGINFO_SIZE);
+    while (poll([{ fd: signals.fd, events: POLLIN }], 0)[0] !== 0) {
+      if (libc.read(signals.fd, info.bytes, SIGINFO_SIZE) !== SIGINFO_SIZE) break;
+      waiting.push(info.view.getUint32(0, true));
+    }
+  };
+  return {
+    forwarding: {
+      fd: signals.fd,
+      take: () => {
+        drain();
+        return waiting.splice(0);
+      },
+    },
+    check: async (doing) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      drain();
+      const name = waiting.map(terminationName).find((found) => found !== undefined);
+      if (name !== undefined) throw new InterruptedError(name, doing);
+    },
+    [Symbol.dispose]: () => signals.close(),
+  };
+}
