@@ -27,7 +27,7 @@ import {
   flip,
   lengthField,
 } from "../support/damage.ts";
-import { type Bundle, Lab, traces, waitFor } from "../support/lab.ts";
+import { type Bundle, Lab, must, run, traces, waitFor } from "../support/lab.ts";
 
 /** A shell and a sleep, with the pid of init's only child staying the same. */
 const STILL = "echo 1 > /tmp/n; while :; do sleep 100000; done";
@@ -540,6 +540,8 @@ interface Damage {
   /** Breaks a copy of the checkpoint; the path to give instead of the copy, if another. */
   damage(image: string): string | undefined;
   readonly says: readonly (string | RegExp)[];
+  /** True while thaw does not refuse it yet. */
+  readonly todo?: true;
 }
 
 function damageFile(name: string, how: string, says: string, act: (path: string) => void): Damage {
@@ -583,6 +585,13 @@ const DAMAGE: readonly Damage[] = [
   ),
   damageFile("descriptors.json", "a list of numbers", "json: cannot unmarshal", write("[1]")),
   {
+    ...damageFile("core-1.img", "a pipe", "core-1.img", (path) => {
+      rmSync(path);
+      must(run(["mkfifo", path]));
+    }),
+    todo: true,
+  },
+  {
     name: "the image path, which is a file",
     damage: (image) => join(image, "pstree.img"),
     says: ["pstree.img", "not a directory"],
@@ -594,8 +603,8 @@ const DAMAGE: readonly Damage[] = [
   },
 ];
 
-for (const { name, damage, says } of DAMAGE) {
-  test(`restore refuses ${name}, without starting CRIU`, () => {
+for (const { name, damage, says, todo } of DAMAGE) {
+  (todo ? test.todo : test)(`restore refuses ${name}, without starting CRIU`, () => {
     const { lab, bundle, image: original } = whole();
     const image = copyImage(original, join(lab.path, lab.id()));
     const path = damage(image) ?? image;

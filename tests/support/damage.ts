@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, type Lab, type Ran, run, THAW } from "./lab.ts";
+import { type Bundle, type Lab, type Ran, run, THAW, waitFor } from "./lab.ts";
 
 /** A record of `--log-format json`. */
 export interface LogRecord {
@@ -60,6 +60,9 @@ export interface Tried extends Ran {
   readonly milliseconds: number;
 }
 
+/** Milliseconds a restore may take before it counts as hanging. */
+const LIMIT = 20_000;
+
 let attempts = 0;
 
 /** `thaw --log F --log-format json restore -d --work-path W …`, with F and W of its own. */
@@ -70,13 +73,27 @@ export function attempt(lab: Lab, { bundle, image, id, ...more }: Attempt): Trie
   const globals = ["--log", log, "--log-format", "json"];
   const paths = ["--bundle", bundle.path, "--image-path", image, "--work-path", work];
   const args = [...globals, "restore", "-d", ...paths, ...(more.flags ?? []), id];
-  const options = { timeout: 20_000, ...(more.env === undefined ? {} : { env: more.env }) };
+  const options = { timeout: LIMIT, ...(more.env === undefined ? {} : { env: more.env }) };
   const start = performance.now();
   const ran =
     more.through === undefined
       ? lab.thaw(args, options)
       : run([...more.through, THAW, "--root", lab.root, ...args], options);
-  return { ...ran, log, work, milliseconds: performance.now() - start };
+  const milliseconds = performance.now() - start;
+  if (milliseconds >= LIMIT) endCgroup(id);
+  return { ...ran, log, work, milliseconds };
+}
+
+// A thaw that was killed cannot end the CRIU it started, which may spin for ever.
+function endCgroup(id: string): void {
+  const directories = run(["find", "/sys/fs/cgroup", "-type", "d", "-name", id]).stdout;
+  const kill = join("/sys/fs/cgroup/unified", id, "cgroup.kill");
+  if (existsSync(kill)) writeFileSync(kill, "1");
+  const left = () => directories.split("\n").filter((path) => path !== "" && existsSync(path));
+  waitFor(() => {
+    run(["rmdir", ...left()]);
+    return left().length === 0;
+  }, `the cgroup ${id} to end`);
 }
 
 /**
