@@ -1,7 +1,7 @@
 /** Which cgroup hierarchies the host has, and where thaw itself is in them (cgroups(7)). @module */
 
 import { readFileSync, statfsSync } from "node:fs";
-import { basename, join, posix } from "node:path";
+import { basename, dirname, join, posix } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { type MountInfo, mounts } from "../linux/mount.ts";
 
@@ -41,18 +41,10 @@ export interface Hierarchy {
   readonly own: string;
 }
 
-/**
- * The v1 hierarchies and the unified one of a hybrid layout.
- *
- * @throws ThawError on a pure cgroup v2 host, which this version does not support
- */
+/** The v1 hierarchies and the unified one of a hybrid layout; on a v2 host the one there is. */
 export function hierarchies(): Hierarchy[] {
-  if (isUnified())
-    throw new ThawError("cgroup v2 hosts are not supported yet", {
-      hint: "boot with systemd.unified_cgroup_hierarchy=0, or use runc restore on this host",
-    });
   const own = parseOwn(readFileSync("/proc/thread-self/cgroup", "utf8"));
-  return findHierarchies(mounts(), own);
+  return findHierarchies(mounts(), own, isUnified());
 }
 
 function isUnified(): boolean {
@@ -74,11 +66,21 @@ export function parseOwn(text: string): Map<string, string> {
   return own;
 }
 
-/** Matches mounts with controllers; pure. */
+/**
+ * Matches mounts with controllers; pure.
+ *
+ * @param unified whether the host has cgroup v2 alone
+ */
 export function findHierarchies(
   table: readonly MountInfo[],
   own: ReadonlyMap<string, string>,
+  unified = false,
 ): Hierarchy[] {
+  if (unified) {
+    const root = table.findLast(({ mountpoint }) => mountpoint === ROOT)?.root ?? "/";
+    const path = own.get(UNIFIED) ?? "/";
+    return [{ controllers: [UNIFIED], mountpoint: ROOT, root, own: path }];
+  }
   const found: Hierarchy[] = [];
   for (const { fstype, mountpoint, root, superOptions } of table) {
     if (!mountpoint.startsWith(`${ROOT}/`)) continue;
@@ -100,11 +102,15 @@ export function findHierarchies(
  * container without cgroupsPath, from thaw's own cgroup.
  *
  * @param inner `linux.cgroupsPath`, or the id
- * @returns controller to absolute directory, in runc's order, without controllers not mounted
+ * @returns controller to absolute directory, in runc's order, without controllers not mounted; on a
+ *   v2 host the one directory, under ""
  * @throws ThawError when the devices controller is not mounted: limits on devices are a defence
  */
 export function cgroupPaths(found: readonly Hierarchy[], inner: string): Map<string, string> {
   const paths = new Map<string, string>();
+  const [only] = found;
+  if (only !== undefined && only.mountpoint === ROOT)
+    return paths.set(UNIFIED, unifiedPath(only, inner));
   for (const controller of [...CONTROLLERS, UNIFIED]) {
     const hierarchy = found.find(({ controllers }) => controllers.includes(controller));
     if (hierarchy === undefined) continue;
@@ -115,6 +121,12 @@ export function cgroupPaths(found: readonly Hierarchy[], inner: string): Map<str
       hint: "mount the v1 devices hierarchy under /sys/fs/cgroup",
     });
   return paths;
+}
+
+// A cgroup with processes cannot hand controllers on, so a relative path counts from the parent.
+function unifiedPath(hierarchy: Hierarchy, inner: string): string {
+  if (inner.startsWith("/")) return join(ROOT, inner);
+  return join(ROOT, dirname(hierarchy.own), inner);
 }
 
 function cgroupPath(hierarchy: Hierarchy, inner: string): string {

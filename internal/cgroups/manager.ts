@@ -8,14 +8,21 @@ import {
   rmdirSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
+import { attachDeviceProgram } from "../linux/bpf.ts";
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY, openAt } from "../linux/fd.ts";
 import { EEXIST, ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
 import { sendSignal } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal.ts";
 import type { Cgroup } from "../oci/config.ts";
+import { UNIFIED } from "./hierarchies.ts";
 import { deviceWrites } from "./v1/devices.ts";
 import { limitWrites } from "./v1/limits.ts";
+import { deviceProgram } from "./v2/devices.ts";
+import * as v2 from "./v2/limits.ts";
+
+const ROOT = "/sys/fs/cgroup";
 
 /** A joined cgroup; disposing ends what is in it and removes it. */
 export interface JoinedCgroup extends Disposable {
@@ -29,17 +36,28 @@ export interface JoinedCgroup extends Disposable {
  * @throws ThawError `container's cgroup is not empty: 2 process(es) found`
  */
 export function refuseBusyCgroup(paths: ReadonlyMap<string, string>): void {
-  const directory = paths.get("devices");
-  const pids = directory === undefined ? [] : pidsBelow(directory);
+  const directory = mainDirectory(paths);
+  const pids = pidsBelow(directory);
   if (pids.length > 0)
     throw new ThawError(`container's cgroup is not empty: ${pids.length} process(es) found`, {
       hint: `another container uses ${directory}: end it, or change linux.cgroupsPath`,
     });
-  const freezer = paths.get("freezer");
-  if (freezer !== undefined && readOr(join(freezer, "freezer.state"), "").trim() === "FROZEN")
+  const [file, frozen, thawed] = paths.has("freezer")
+    ? [`${paths.get("freezer")}/freezer.state`, "FROZEN", "THAWED"]
+    : [`${directory}/cgroup.freeze`, "1", "0"];
+  if (readOr(file, "").trim() === frozen)
     throw new ThawError("container's cgroup unexpectedly frozen", {
-      hint: `thaw it: echo THAWED > ${freezer}/freezer.state`,
+      hint: `thaw it: echo ${thawed} > ${file}`,
     });
+}
+
+/** The directory all of the container's processes are in: that of v1's devices, or v2's only one. */
+function mainDirectory(paths: ReadonlyMap<string, string>): string {
+  return paths.get("devices") ?? paths.get(UNIFIED) ?? "/nonexistent";
+}
+
+function isV2(paths: ReadonlyMap<string, string>): boolean {
+  return !paths.has("devices");
 }
 
 /**
@@ -58,10 +76,12 @@ export function joinCgroup(
   undo.defer(() => removeCgroups(paths, made));
   for (const [controller, directory] of paths) {
     makeDirectories(directory, made);
+    if (isV2(paths)) enableControllers(directory);
     if (controller === "cpuset") inheritCpuset(directory);
     write(directory, "cgroup.procs", String(pid));
   }
-  setLimits(paths, cgroup);
+  if (isV2(paths)) setUnifiedLimits(mainDirectory(paths), cgroup);
+  else setLimits(paths, cgroup);
   const done = undo.move();
   return { paths, [Symbol.dispose]: () => done.dispose() };
 }
@@ -86,6 +106,28 @@ function inheritCpuset(directory: string): void {
     if (readOr(join(parent, file), "").trim() === "") inheritCpuset(parent);
     write(directory, file, readOr(join(parent, file), "").trim());
   }
+}
+
+/** Hands every controller down from the root to the cgroup's parent (cgroup-v2, subtree_control). */
+function enableControllers(directory: string): void {
+  const names = relative(ROOT, directory).split("/");
+  for (let depth = 0; depth < names.length; depth++) {
+    const parent = join(ROOT, ...names.slice(0, depth));
+    const available = readOr(join(parent, "cgroup.controllers"), "").split(/\s+/).filter(Boolean);
+    const enabled = readOr(join(parent, "cgroup.subtree_control"), "").split(/\s+/);
+    for (const controller of available) {
+      if (enabled.includes(controller)) continue;
+      // One that cannot be enabled (EBUSY, a real-time task) is missed only if a limit needs it.
+      attempt(() => write(parent, "cgroup.subtree_control", `+${controller}`), []);
+    }
+  }
+}
+
+function setUnifiedLimits(directory: string, cgroup: Cgroup): void {
+  const exists = (file: string) => existsSync(join(directory, file));
+  for (const { file, value } of v2.limitWrites(cgroup, exists)) write(directory, file, value);
+  using opened = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  attachDeviceProgram(opened.fd, deviceProgram(cgroup.devices));
 }
 
 function setLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
@@ -163,8 +205,8 @@ export function removeCgroups(
     if (failures.length === 0) break;
     if (performance.now() > deadline)
       throw new ThawError(`unable to remove container's cgroup: ${failures.join("; ")}`);
-    for (const directory of paths.values())
-      for (const pid of pidsBelow(directory)) sendSignal(pid, SIGKILL);
+    // Only where it was made sure that there was nobody before.
+    for (const pid of pidsBelow(mainDirectory(paths))) sendSignal(pid, SIGKILL);
     Bun.sleepSync(5);
   }
   // Parents are removed only while nobody else uses them.
