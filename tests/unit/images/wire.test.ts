@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
 import {
   fields,
+  IMG_COMMON_MAGIC,
+  INVENTORY_MAGIC,
+  MAGICS,
   messageField,
   records,
   varintField,
@@ -90,6 +93,26 @@ test("varintField() and messageField() take the first field of their number and 
 });
 
 test("varintFields() takes numbers packed or not", () => {
-  const message = bytes(field(5, 1), field(5, [...varint(2), ...varint(300)]), field(5, 3));
-  expect(varintFields(message, 5)).toEqual([1, 2, 300, 3]);
+  const message = bytes(
+    field(5, 1),
+    field(5, [...varint(2), ...varint(128), ...varint(300)]),
+    field(5, 3),
+  );
+  expect(varintFields(message, 5)).toEqual([1, 2, 128, 300, 3]);
+});
+
+test("MAGICS are CRIU's own (include/magic.h)", () => {
+  expect(IMG_COMMON_MAGIC).toBe(0x54564319);
+  expect(INVENTORY_MAGIC).toBe(0x58313116);
+  expect(MAGICS).toEqual({
+    core: 0x55053847,
+    fdinfo: 0x56213732,
+    files: 0x56303138,
+    fs: 0x51403912,
+    ids: 0x54432030,
+    mm: 0x57492820,
+    mountpoints: 0x55563928,
+    pagemap: 0x56084025,
+    pstree: 0x50273030,
+  });
 });

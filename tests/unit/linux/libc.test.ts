@@ -1,6 +1,8 @@
 import { CString, type Pointer, read } from "bun:ffi";
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import os from "node:os";
+import * as libcModule from "../../../internal/linux/libc.ts";
 import {
   check,
   cstring,
@@ -108,4 +110,14 @@ test("memory() is zeroed, and its two views are the same bytes", () => {
   expect([...bytes]).toEqual(Array(16).fill(0));
   view.setUint32(4, 0x01020304, true);
   expect([...bytes.subarray(4, 8)]).toEqual([4, 3, 2, 1]);
+});
+
+test("errno constants are the kernel's (asm-generic/errno-base.h)", () => {
+  const { constants } = os;
+  const names = ["ENOENT", "EINTR", "EAGAIN", "EEXIST", "ENOTDIR", "EINVAL", "EBUSY", "ESRCH"];
+  for (const name of [...names, "ECHILD", "ELOOP"] as const) {
+    const known = (constants.errno as Record<string, number>)[name] as number;
+    const ours = (libcModule as unknown as Record<string, number | undefined>)[name];
+    if (ours !== undefined) expect([name, ours]).toEqual([name, known]);
+  }
 });

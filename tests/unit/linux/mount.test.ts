@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { mounts, parseMountInfo } from "../../../internal/linux/mount.ts";
+import {
+  MS_BIND,
+  MS_REC,
+  MS_SLAVE,
+  mounts,
+  parseMountInfo,
+} from "../../../internal/linux/mount.ts";
 
 test("parseMountInfo() reads root, mount point, type and super options", () => {
   const text = [
@@ -42,4 +48,8 @@ test("parseMountInfo() gives nothing for nothing", () => {
 
 test("mounts() sees /proc of this machine", () => {
   expect(mounts().find(({ mountpoint }) => mountpoint === "/proc")?.fstype).toBe("proc");
+});
+
+test("flags of mount(2) are the kernel's", () => {
+  expect([MS_BIND, MS_REC, MS_SLAVE]).toEqual([4096, 16384, 1 << 19]);
 });

@@ -1,5 +1,13 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmdirSync, statSync, unlinkSync } from "node:fs";
+import {
+  fstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { format, goJson, goQuote, openLog, rfc3339 } from "../../../internal/log/log.ts";
 
@@ -75,6 +83,7 @@ test.each([
   ["\u0080\u00ad\u200b\ufeff", '"\\u0080\\u00ad\\u200b\\ufeff"'],
   ["é 漢 \u{1f600}", '"é 漢 \u{1f600}"'],
   ["\u{e0001}", '"\\U000e0001"'],
+  ["\uffff", '"\\uffff"'],
 ])("goQuote() quotes %j as Go's %%q does", (text, quoted) => {
   expect(goQuote(text)).toBe(quoted);
 });
@@ -102,4 +111,23 @@ test("openLog() refuses a file it cannot open in runc's words", () => {
   expect(open("/nonexistent/l")).toThrow("open /nonexistent/l: no such file or directory");
   expect(open("/tmp")).toThrow("open /tmp: is a directory");
   expect(open("/dev/null/l")).toThrow("open /dev/null/l: not a directory");
+});
+
+test("openLog() writes to standard error without a path, and leaves it open", () => {
+  const log = openLog({ path: undefined, format: "text", debug: false });
+  expect(log.isStderr).toBe(true);
+  log[Symbol.dispose]();
+  expect(() => fstatSync(2)).not.toThrow();
+});
+
+test("openLog() closes its file", () => {
+  const path = `/tmp/thaw-log-${process.pid}`;
+  const before = readdirSync("/proc/self/fd").length;
+  openLog({ path, format: "text", debug: false })[Symbol.dispose]();
+  expect(readdirSync("/proc/self/fd").length).toBe(before);
+  unlinkSync(path);
+});
+
+test.todo("goQuote() escapes spaces that Go does not print", () => {
+  expect(goQuote("a\u00a0b\u3000c\u2028d")).toBe('"a\\u00a0b\\u3000c\\u2028d"');
 });

@@ -129,3 +129,20 @@ test.todo("cgroupConfig() refuses a type that is a name of Object's prototype", 
   const make = () => cgroupConfig({ linux: { resources: { devices } } }, "c1", []);
   expect(make).toThrow('invalid cgroup device type "constructor"');
 });
+
+test("cgroupConfig() fills in what a limit leaves out", () => {
+  expect(
+    limits({
+      memory: { checkBeforeUpdate: true },
+      blockIO: { throttleReadIOPSDevice: [{}], weightDevice: [{ minor: 1 }] },
+      hugepageLimits: [{}],
+      network: { priorities: [{}] },
+    }),
+  ).toEqual({
+    memory_check_before_update: true,
+    blkio_throttle_read_iops_device: [{ major: 0, minor: 0, rate: 0 }],
+    blkio_weight_device: [{ major: 0, minor: 1, weight: 0, leafWeight: 0 }],
+    hugetlb_limit: [{ page_size: "", limit: 0 }],
+    net_prio_ifpriomap: [{ interface: "", priority: 0 }],
+  });
+});

@@ -178,3 +178,29 @@ test("namespacePath() tells none, a new one and one to join apart", () => {
     "/i",
   ]);
 });
+
+test("toConfig() keeps the id mapping of a mount", () => {
+  const maps = (options: string[], more = {}) =>
+    config({
+      mounts: [{ destination: "/d", source: "/s", options: ["bind", ...options], ...more }],
+    }).mounts[0]?.id_mapping;
+  const uidMappings = [{ containerID: 1, hostID: 2, size: 3 }];
+  const uids = [{ container_id: 1, host_id: 2, size: 3 }];
+  expect(maps([])).toBeUndefined();
+  expect(maps(["idmap"])).toEqual({ recursive: false, uid_mappings: null, gid_mappings: null });
+  expect(maps(["ridmap"], { uidMappings })).toEqual({
+    recursive: true,
+    uid_mappings: uids,
+    gid_mappings: null,
+  });
+  expect(maps([], { gidMappings: uidMappings })).toEqual({
+    recursive: false,
+    uid_mappings: null,
+    gid_mappings: uids,
+  });
+});
+
+test("toConfig() knows both personalities", () => {
+  const domain = (name: string) => config({ linux: { personality: { domain: name } } }).personality;
+  expect([domain("LINUX"), domain("LINUX32")]).toEqual([{ domain: 0 }, { domain: 8 }]);
+});

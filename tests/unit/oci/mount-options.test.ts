@@ -57,3 +57,46 @@ test.each<[string, object]>([
 function attr(set: number, clear: number) {
   return { Attr_set: set, Attr_clr: clear, Propagation: 0, Userns_fd: 0 };
 }
+
+// mount(2) and mount_setattr(2): what the word sets, and its opposite clears.
+test.each<[string, string, number]>([
+  ["ro", "rw", 1],
+  ["nosuid", "suid", 2],
+  ["nodev", "dev", 4],
+  ["noexec", "exec", 8],
+  ["sync", "async", 0x10],
+  ["mand", "nomand", 0x40],
+  ["nosymfollow", "symfollow", 0x100],
+  ["noatime", "atime", 0x400],
+  ["nodiratime", "diratime", 0x800],
+  ["silent", "loud", 0x8000],
+  ["relatime", "norelatime", 0x200000],
+  ["iversion", "noiversion", 0x800000],
+  ["strictatime", "nostrictatime", 0x1000000],
+  ["lazytime", "nolazytime", 0x2000000],
+])("parseMountOptions() sets with %s and clears with %s", (set, clear, flag) => {
+  expect(parse(set)).toEqual({ ...none, flags: flag });
+  expect(parse(clear)).toEqual({ ...none, cleared_flags: flag });
+  expect(parse(`${set} ${clear}`)).toEqual({ ...none, cleared_flags: flag });
+  expect(parse(`${clear} ${set}`)).toEqual({ ...none, flags: flag });
+});
+
+test.each<[string, string, number]>([
+  ["rro", "rrw", 1],
+  ["rnosuid", "rsuid", 2],
+  ["rnodev", "rdev", 4],
+  ["rnoexec", "rexec", 8],
+  ["rnodiratime", "rdiratime", 0x80],
+  ["rnosymfollow", "rsymfollow", 0x200000],
+])("parseMountOptions() sets with %s and clears with %s in the whole tree", (set, clear, flag) => {
+  expect(parse(set)).toEqual({ ...none, rec_attr: attr(flag, 0) });
+  expect(parse(clear)).toEqual({ ...none, rec_attr: attr(0, flag) });
+});
+
+test("parseMountOptions() clears the old access time with a new one (mount_setattr(2))", () => {
+  expect(parse("rrelatime").rec_attr).toEqual(attr(0, 0x70));
+  expect(parse("rnoatime").rec_attr).toEqual(attr(0x10, 0x70));
+  expect(parse("rstrictatime").rec_attr).toEqual(attr(0x20, 0x70));
+  expect(parse("ratime").rec_attr).toEqual(attr(0, 0x10));
+  expect(parse("rnostrictatime").rec_attr).toEqual(attr(0, 0x20));
+});

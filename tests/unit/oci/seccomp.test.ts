@@ -66,3 +66,33 @@ test.each([
 ])("seccompConfig() refuses %j in runc's words", (value, message) => {
   expect(() => seccompConfig(value)).toThrow(message);
 });
+
+test("seccompConfig() fills in what is left out, and keeps a listener", () => {
+  const spec = {
+    defaultAction: "SCMP_ACT_ERRNO",
+    defaultErrnoRet: 38,
+    flags: [],
+    listenerPath: "/l",
+    listenerMetadata: "m",
+    syscalls: [{ names: ["a"], action: "SCMP_ACT_ALLOW", args: [{ op: "SCMP_CMP_MASKED_EQ" }] }],
+  };
+  expect(seccompConfig(spec)).toEqual({
+    default_action: 2,
+    architectures: null,
+    flags: [],
+    syscalls: [
+      { name: "a", action: 4, errnoRet: null, args: [{ index: 0, value: 0, value_two: 0, op: 7 }] },
+    ],
+    default_errno_ret: 38,
+    listener_path: "/l",
+    listener_metadata: "m",
+  });
+});
+
+test("seccompConfig() keeps both values of a masked comparison", () => {
+  const args = [{ index: 2, value: 5, valueTwo: 6, op: "SCMP_CMP_NE" }];
+  const syscalls = [{ names: ["a"], action: "SCMP_ACT_LOG", args }];
+  expect(seccompConfig({ defaultAction: "SCMP_ACT_ALLOW", syscalls })).toMatchObject({
+    syscalls: [{ args: [{ index: 2, value: 5, value_two: 6, op: 2 }] }],
+  });
+});

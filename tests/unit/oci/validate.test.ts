@@ -10,6 +10,7 @@ const without = (type: string) => ({
   namespaces: types.filter((one) => one !== type).map((one) => ({ type: one })),
 });
 const everything = without("");
+const timeNamespace = { type: "time", path: "/proc/self/ns/time" };
 
 function check(spec: Spec, path = "/proc"): void {
   const full = { root: { path }, linux: everything, ...spec };
@@ -28,10 +29,26 @@ test.each<[string, Spec]>([
   ["sysctls with slashes", sysctls(everything, "net/ipv4/ip_forward", "kernel/shmall")],
   ["the name sysctls of a UTS namespace", sysctls(everything, "kernel.domainname")],
   ["mappings without a user namespace", { linux: { ...everything, uidMappings: [{ size: 1 }] } }],
+  ["a user namespace with mappings", userNamespace({ hostID: 1000, size: 1 })],
+  ["a time namespace to join without offsets", { linux: { namespaces: [timeNamespace] } }],
+  [
+    "a bind mount without data, and data for others",
+    {
+      mounts: [
+        { destination: "/x", source: "/tmp", options: ["bind", "ro"] },
+        { destination: "/y", type: "tmpfs", options: ["size=1m"] },
+      ],
+    },
+  ],
   ["ociVersion of any kind", { ociVersion: "abc" }],
 ])("validateConfig() accepts %s", (_, spec) => {
   expect(() => check(spec)).not.toThrow();
 });
+
+function userNamespace(mapping: object | undefined, path = ""): Spec {
+  const mappings = mapping === undefined ? {} : { uidMappings: [mapping], gidMappings: [mapping] };
+  return { linux: { namespaces: [{ type: "user", path }], ...mappings } };
+}
 
 function sysctls(linux: object, ...names: string[]): Spec {
   return { linux: { ...linux, sysctl: Object.fromEntries(names.map((name) => [name, "1"])) } };
@@ -62,7 +79,7 @@ test.each<[string, Spec]>([
     "time namespace enabled, but both namespace path and time offsets specified -- you may only provide one",
     {
       linux: {
-        namespaces: [{ type: "time", path: "/proc/self/ns/time" }],
+        namespaces: [timeNamespace],
         timeOffsets: { boottime: { secs: 1 } },
       },
     },
@@ -83,6 +100,7 @@ test.each<[string, Spec]>([
     'sysctl "kernel.domainname" is not allowed in the hosts UTS namespace',
     sysctls(without("uts"), "kernel.domainname"),
   ],
+  ["user namespaces enabled, but no ", userNamespace(undefined)],
   ['sysctl "vm.x" is not in a separate kernel namespace', sysctls(everything, "vm.x")],
   [
     "bind mounts cannot have any filesystem-specific options applied",
