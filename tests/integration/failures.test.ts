@@ -356,6 +356,48 @@ const ROWS: readonly Row[] = [
     todo: true,
   },
   {
+    name: "a tmpfs whose contents are missing",
+    prepare(lab) {
+      const made = still(lab);
+      for (const name of readdirSync(made.image))
+        if (name.startsWith("tmpfs-dev-")) rmSync(join(made.image, name));
+      return made;
+    },
+    says: [/tmpfs-dev-\d+\.tar\.gz\.img/, "missing", "copy the checkpoint again"],
+    criu: true,
+    todo: true,
+  },
+  {
+    name: "a tmpfs whose contents are cut short",
+    prepare(lab) {
+      const made = still(lab);
+      for (const name of readdirSync(made.image))
+        if (name.startsWith("tmpfs-dev-")) cutShort(join(made.image, name));
+      return made;
+    },
+    says: [/tmpfs/, "copy the checkpoint again"],
+    criu: true,
+    todo: true,
+  },
+  {
+    name: "filtered processes without their seccomp image",
+    prepare(lab) {
+      const bundle = lab.bundle(STILL, (config) => {
+        config.linux.seccomp = {
+          defaultAction: "SCMP_ACT_ALLOW",
+          syscalls: [{ names: ["keyctl"], action: "SCMP_ACT_ERRNO" }],
+        };
+      });
+      const id = lab.id();
+      const image = lab.checkpointed(bundle, id);
+      rmSync(join(image, "seccomp.img"));
+      return { bundle, id, image };
+    },
+    says: [/stopped by signal 11|seccomp\.img/, "missing", /check the images|copy the checkpoint/],
+    criu: true,
+    todo: true,
+  },
+  {
     name: "a missing image that only CRIU reads",
     prepare(lab) {
       const made = still(lab);
@@ -584,6 +626,11 @@ const DAMAGE: readonly Damage[] = [
     write('{"a":1}'),
   ),
   damageFile("descriptors.json", "a list of numbers", "json: cannot unmarshal", write("[1]")),
+  {
+    // CRIU takes it for a process without descriptors, and succeeds.
+    ...damageFile("fdinfo-2.img", "missing", "no such file or directory", rmSync),
+    todo: true,
+  },
   {
     ...damageFile("core-1.img", "a pipe", "core-1.img", (path) => {
       rmSync(path);

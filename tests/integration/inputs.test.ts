@@ -599,7 +599,7 @@ const ROWS: readonly Row[] = [
       writeFileSync(join(path, "criu"), "#!/bin/sh\nexit 7\n", { mode: 0o755 });
       return { env: { PATH: `${path}:${process.env["PATH"]}` } };
     },
-    says: /^CRIU version check failed: .*exit status 7/,
+    says: /^CRIU version check failed: .*(exit status 7|broken pipe).*; try "criu check"/,
     unlikeRunc: true,
   },
   {
