@@ -56,7 +56,7 @@ for (const [moment, behaviour, mayRun] of MOMENTS) {
     const mounts = hostMounts();
     const fake = new FakeCriu(join(lab.path, "fake"), behaviour);
 
-    const thaw = Bun.spawn(
+    await using thaw = Bun.spawn(
       [THAW, "--root", lab.root, "restore", "-d", "-b", bundle.path, "--image-path", image, id],
       { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, ...fake.env } },
     );
@@ -105,7 +105,7 @@ test("a criu that outlives a killed thaw is named by the next restore", async ()
   const id = lab.id();
   const image = lab.checkpointed(bundle, id);
   const fake = new FakeCriu(join(lab.path, "fake"), { at: "restore", does: "hang" });
-  const thaw = Bun.spawn(
+  await using thaw = Bun.spawn(
     [THAW, "--root", lab.root, "restore", "-d", "-b", bundle.path, "--image-path", image, id],
     { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, ...fake.env } },
   );
@@ -121,4 +121,6 @@ test("a criu that outlives a killed thaw is named by the next restore", async ()
   expect(after.stderr).toContain(`its criu (pid ${criu}) still runs`);
   process.kill(criu, "SIGKILL");
   waitFor(() => processesOf(lab).length === 0, "the fake criu to end");
+  expect(lab.runc(["delete", "--force", id]).status).toBe(0);
+  expect(lab.restore(bundle, image, id)).toEqual({ status: 0, stdout: "", stderr: "" });
 });

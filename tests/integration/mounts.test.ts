@@ -215,7 +215,7 @@ for (const moment of ["version", "pre-restore", "post-setup-namespaces", "post-r
     const image = lab.checkpointed(bundle, id);
     const before = mountinfo();
     const fake = new FakeCriu(join(lab.path, "fake"), { holds: moment });
-    const thaw = Bun.spawn(
+    await using thaw = Bun.spawn(
       [THAW, "--root", lab.root, "restore", "-d", "-b", bundle.path, "--image-path", image, id],
       { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, ...fake.env } },
     );

@@ -68,7 +68,8 @@ export interface Inherited {
 export function writeInherited(directory: string): string {
   return [
     `(ls -l /proc/$$/fd > ${directory}/fds)`,
-    `cat /proc/$$/status > ${directory}/status`,
+    // Read by the shell itself: it blocks all signals while it starts a program.
+    `while IFS= read -r line; do echo "$line"; done < /proc/$$/status > ${directory}/status`,
     `cat /proc/$$/limits > ${directory}/limits`,
     `umask > ${directory}/umask`,
     `tr '\\0' '\\n' < /proc/$$/environ > ${directory}/environment`,
