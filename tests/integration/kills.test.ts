@@ -54,6 +54,7 @@ for (const [moment, behaviour, mayRun] of MOMENTS) {
     const image = lab.checkpointed(bundle, id);
     const files = listing(bundle);
     const mounts = hostMounts();
+    const temporaries = criuTemporaries();
     const fake = new FakeCriu(join(lab.path, "fake"), behaviour);
 
     await using thaw = Bun.spawn(
@@ -67,7 +68,8 @@ for (const [moment, behaviour, mayRun] of MOMENTS) {
     expect(hostMounts()).toBe(mounts);
     const others = () => processesOf(lab).filter((line) => !/^\d+ (sh|sleep) /.test(line));
     waitFor(() => others().length === 0, `criu to end: ${others()}`, 5000);
-    waitFor(() => criuTemporaries().length === 0, "criu's temporary directory to go", 5000);
+    const gone = () => criuTemporaries().every((name) => temporaries.includes(name));
+    waitFor(gone, "criu's temporary directory to go", 5000);
     expect(hostMounts()).toBe(mounts);
     const state = join(lab.root, id);
     const known = ["criu-root", "state.json", "thaw.json"];

@@ -79,6 +79,8 @@ function fail(trouble: Trouble): Failed {
   expect(after.filter((line) => !before.includes(line))).toEqual([]);
   expect(before.filter((line) => !after.includes(line))).toEqual([]);
   expect(leftBehind(report)).toEqual([]);
+  const { root } = trouble;
+  if (root !== undefined && existsSync(root)) expect(readdirSync(root)).toEqual([]);
   expect(ran.stdout).toBe("");
   return ran;
 }
@@ -283,6 +285,26 @@ const TROUBLE: readonly (readonly [string, RegExp, () => Trouble])[] = [
       const path = directory("ro");
       readOnly(path);
       return { root: join(path, "root"), undo: () => unmount(path) };
+    },
+  ],
+  [
+    "the state root has no room for anything",
+    /write \S+\/thaw\.json: no space left on device/,
+    () => {
+      const path = directory("full");
+      must(run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", path]));
+      writeFileSync(join(path, "filler"), Buffer.alloc(4096));
+      mkdirSync(join(path, "root"));
+      return { root: join(path, "root"), undo: () => unmount(path) };
+    },
+  ],
+  [
+    "the state root has no room for state.json, when the tasks are there already",
+    /write \S+\/state\.json: no space left on device/,
+    () => {
+      const path = directory("full");
+      must(run(["mount", "-t", "tmpfs", "-o", "size=8k", "none", path]));
+      return { root: path, undo: () => unmount(path) };
     },
   ],
   [
