@@ -51,6 +51,16 @@ export function refuseBusyCgroup(paths: ReadonlyMap<string, string>): void {
     });
 }
 
+/**
+ * Refuses limits that this kind of host cannot have, without side effects.
+ *
+ * @throws ThawError such as `cannot use unified on cgroup v1`
+ */
+export function refuseLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
+  if (isV2(paths)) v2.limitWrites(cgroup, () => false);
+  else limitWrites(cgroup, { exists: () => false, memoryLimit: () => 0 });
+}
+
 /** The directory all of the container's processes are in: that of v1's devices, or v2's only one. */
 function mainDirectory(paths: ReadonlyMap<string, string>): string {
   return paths.get("devices") ?? paths.get(UNIFIED) ?? "/nonexistent";

@@ -21,17 +21,17 @@ interface Rule {
 // matters only for lines that two of them match.
 const RULES: readonly Rule[] = [
   {
-    pattern: /File (\S+) has bad size (\d+) \(expect (\d+)\)/,
+    pattern: /File (.+) has bad size (\d+) \(expect (\d+)\)/,
     cause: "/$1 has $2 bytes and had $3 when the checkpoint was made",
     remedy: "restore the root filesystem (or volume) as it was at the checkpoint",
   },
   {
-    pattern: /Can't open file (\S+) on restore: No such file or directory/,
+    pattern: /Can't open file (.+) on restore: No such file or directory/,
     cause: "/$1 is missing from the root filesystem",
     remedy: "carry the container's writable layer (rootfs diff) along with the checkpoint",
   },
   {
-    pattern: /File (\S+) has bad mode (\d+) \(expect (\d+)\)/,
+    pattern: /File (.+) has bad mode (\d+) \(expect (\d+)\)/,
     cause: "/$1 has mode $2 and had $3 when the checkpoint was made",
     remedy: "give the file its old mode back (was it unpacked under another umask?)",
   },
@@ -41,7 +41,7 @@ const RULES: readonly Rule[] = [
     remedy: "add the missing bind mount, device or cgroup mount to config.json",
   },
   {
-    pattern: /Can't stat mountpoint \S*?mnt-\d+(\/\S+?)?: No such file/,
+    pattern: /Can't stat mountpoint \S*?mnt-\d+(\/.+?)?: No such file/,
     cause: "the mount point $1 does not exist in the root filesystem",
     remedy: "make that directory in the rootfs",
   },
@@ -58,7 +58,7 @@ const RULES: readonly Rule[] = [
   {
     pattern: /Need to set the --tcp-close options/,
     cause: "the checkpoint was made with --tcp-close",
-    remedy: "let CRIU close the connections again: put tcp-close into /etc/criu/runc.conf",
+    remedy: "restore with --tcp-close",
   },
   {
     pattern: /Missing required plugin: (\S+)/,
@@ -71,9 +71,61 @@ const RULES: readonly Rule[] = [
     remedy: "install $1, or correct PATH",
   },
   {
-    pattern: /Head magic doesn't match for (\S+)/,
+    pattern: /(?:Head m|M)agic doesn't match for (\S+)/,
     cause: "$1 is not the image it should be: damaged, or of another CRIU",
     remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern: /Read \d+ bytes while \d+ expected (?:from|on) (?:\S*\/)?(\S+?):?(?: |$)/,
+    cause: "$1 is cut short",
+    remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern: /Failed unpacking object \S+ from (?:\S*\/)?(\S+)/,
+    cause: "$1 is damaged",
+    remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern: /Img trimmed|BUG at criu\/bfd/,
+    cause: "an image of the checkpoint is cut short",
+    remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern:
+      /tar: Error is not recoverable|tar: Child returned status|gzip: .*(?:unexpected end|not in gzip)/,
+    cause: "the contents of a tmpfs (tmpfs-*.img) are damaged",
+    remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern: /No (tmpfs-dev-\S+) image/,
+    cause: "$1.img, the contents of a tmpfs, is missing",
+    remedy: "copy the checkpoint again from where it was made",
+  },
+  {
+    pattern: /cg: No set \d+ found/,
+    cause: "the image of the cgroups (cgroup.img) is missing or of another checkpoint",
+    remedy: "copy the checkpoint again, or restore with --manage-cgroups-mode ignore",
+  },
+  {
+    pattern: /Can't mount at (.+?): (?:Not a directory|No such file)/,
+    cause:
+      "what is mounted at $1 is not of the kind it was: a file and a directory, or it is missing",
+    remedy: "make the source of that bind mount as it was at the checkpoint",
+  },
+  {
+    pattern: /Can't move \d+ into (\S+).*No space left on device/,
+    cause: "the cpuset $1 has no CPUs or memory nodes",
+    remedy: "restore with --manage-cgroups-mode ignore",
+  },
+  {
+    pattern: /Can't move \d+ into (\S+).*Bad file descriptor|Cgroup dir (\S+) doesn't exist/,
+    cause: "the checkpoint comes from a host with another layout of cgroups ($1$2)",
+    remedy: "restore with --manage-cgroups-mode ignore",
+  },
+  {
+    pattern: /CPU instruction capabilities do not match|CPU xfeatures has unsupported bits/,
+    cause: "this host's CPU lacks instructions the checkpointed processes use",
+    remedy: "restore on a host with the same kind of CPU or a newer one",
   },
   {
     pattern: /Not supported images version (\d+)/,
@@ -81,7 +133,7 @@ const RULES: readonly Rule[] = [
     remedy: "install a CRIU at least as new as the one that made it",
   },
   {
-    pattern: /Unexpected EOF on \(empty-image\)/,
+    pattern: /Unexpected EOF/,
     cause: "an image of the checkpoint is missing or empty",
     remedy: "check --image-path, and copy the checkpoint again",
   },
@@ -121,9 +173,9 @@ const RULES: readonly Rule[] = [
     remedy: 'start "criu lazy-pages" with the same work directory first, or drop --lazy-pages',
   },
   {
-    pattern: /(\d+) killed by signal (\d+)/,
+    pattern: /(\d+) (?:killed|stopped) by signal (\d+)/,
     cause:
-      "process $1 was killed by signal $2 while it was restored: out of memory, or a missing image",
+      "process $1 was ended by signal $2 while it was restored: out of memory, or a missing image",
     remedy: "raise linux.resources.memory.limit, see the kernel log, and check the images",
   },
   {

@@ -7,20 +7,13 @@
  * @module
  */
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { InterruptedError, ThawError } from "../errors/errors.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { type Child, childEnvironment, lookPath, spawn } from "../linux/process.ts";
 import { type Interrupts, POLLIN, poll, waitReady } from "../linux/signal.ts";
 import { finishSending, packetPair, receivePacket, sendPacket } from "../linux/socket.ts";
-import {
-  OptsSchema,
-  type Req,
-  ReqSchema,
-  ReqType,
-  type Resp,
-  RespSchema,
-} from "./gen/criu/rpc_pb.ts";
+import { OptsSchema, ReqSchema, ReqType, type Resp, RespSchema } from "./gen/criu/rpc_pb.ts";
 import type { CriuOptions } from "./options.ts";
 
 /** What CRIU says at a notification. */
@@ -77,8 +70,8 @@ export function startCriu(fds: CriuFds, interrupts: Interrupts): CriuSession {
   undo.use(ours);
   using _closed = theirs;
   const child = startProcess([...fds.stdio, theirs.fd, ...fds.extra]);
-  undo.defer(() => end(child, ours));
   const talk = new Talk(child, ours.fd, interrupts);
+  undo.defer(() => end(child, ours, talk.asked));
   const done = undo.move();
   return {
     pid: child.pid,
@@ -109,7 +102,9 @@ function startProcess(fds: readonly number[]): Child {
 const GRACE = 3000;
 
 /** CRIU blocks SIGTERM, but undoes everything when its socket closes; SIGKILL is for a CRIU gone mad. */
-function end(child: Child, socket: OwnedFd): void {
+function end(child: Child, socket: OwnedFd, asked: boolean): void {
+  // Before the request there is nothing to undo, and CRIU would complain of the closed socket.
+  if (!asked) child.kill();
   socket.close();
   if (child.status !== undefined) return;
   const start = performance.now();
@@ -125,6 +120,8 @@ class Talk {
   readonly #interrupts: Interrupts;
   #version: number | undefined;
   #init: Child | undefined;
+  /** A restore has been asked for. */
+  asked = false;
 
   constructor(child: Child, socket: number, interrupts: Interrupts) {
     this.#child = child;
@@ -139,7 +136,7 @@ class Talk {
   async version(): Promise<number> {
     if (this.#version !== undefined) return this.#version;
     try {
-      this.#send({ type: ReqType.VERSION, keepOpen: true });
+      await this.#send({ type: ReqType.VERSION, keepOpen: true });
       const { resp } = await this.#receive("ask criu for its version");
       const version = resp.version;
       if (!resp.success || version === undefined)
@@ -154,7 +151,8 @@ class Talk {
   }
 
   async restore(options: CriuOptions, notified: Notified): Promise<number> {
-    this.#send({ type: ReqType.RESTORE, opts: create(OptsSchema, options) });
+    this.asked = true;
+    await this.#send({ type: ReqType.RESTORE, opts: create(OptsSchema, options) });
     for (;;) {
       const { resp, fds } = await this.#receive("restore");
       using scope = new DisposableStack();
@@ -175,13 +173,13 @@ class Talk {
       await this.#refuse();
       throw error;
     }
-    this.#send({ type: ReqType.NOTIFY, notifySuccess: true });
+    await this.#send({ type: ReqType.NOTIFY, notifySuccess: true });
   }
 
   /** Answers a notification with failure and lets CRIU undo its work; errors do not matter now. */
   async #refuse(): Promise<void> {
     try {
-      this.#send({ type: ReqType.NOTIFY, notifySuccess: false });
+      await this.#send({ type: ReqType.NOTIFY, notifySuccess: false });
       finishSending(this.#socket);
       await this.#child.wait({ doing: "end criu", timeout: GRACE });
     } catch {
@@ -201,12 +199,12 @@ class Talk {
     return resp.restore?.pid ?? 0;
   }
 
-  #send(
-    message:
-      | Omit<Req, "$typeName" | "$unknown" | "opts">
-      | Parameters<typeof create<typeof ReqSchema>>[1],
-  ) {
-    sendPacket(this.#socket, toBinary(ReqSchema, create(ReqSchema, message as never)));
+  async #send(message: MessageInitShape<typeof ReqSchema>): Promise<void> {
+    try {
+      sendPacket(this.#socket, toBinary(ReqSchema, create(ReqSchema, message)));
+    } catch (error) {
+      throw await this.#ended(error); // EPIPE: it is gone
+    }
   }
 
   async #receive(doing: string): Promise<{ resp: Resp; fds: readonly OwnedFd[] }> {
@@ -241,9 +239,12 @@ class Talk {
     } catch (error) {
       reason = error; // ECONNRESET: it died with our request unread
     }
+    throw await this.#ended(reason);
+  }
+
+  /** The error for a criu that ended before it answered, with how it ended. */
+  async #ended(cause: unknown): Promise<CriuError> {
     const status = await this.#child.wait({ doing: "wait for criu to end", timeout: GRACE });
-    throw new CriuError(`criu ended before it answered: ${status?.text ?? "it hangs"}`, {
-      cause: reason,
-    });
+    return new CriuError(`criu ended before it answered: ${status?.text ?? "it hangs"}`, { cause });
   }
 }

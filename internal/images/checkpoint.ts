@@ -5,9 +5,10 @@
  * @module
  */
 
-import { readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
+import { readRegularFile } from "../linux/file.ts";
 import { ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
 import {
   fields,
@@ -21,6 +22,8 @@ import {
 } from "./wire.ts";
 
 const PAGE_SIZE = 4096;
+// All images but the pages; a terabyte of memory in single pages has a pagemap of this order.
+const MAX_BYTES = 1024 * 1024 * 1024;
 // pagemap entry flags (CRIU include/pagemap.h)
 const PE_PARENT = 1;
 const PE_PRESENT = 4;
@@ -70,15 +73,17 @@ function readDescriptors(directory: string): string[] {
   }
   if (value === null) return [];
   if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value;
-  const kind = Array.isArray(value) ? "array element" : typeof value;
-  throw new ThawError(`json: cannot unmarshal ${kind} into Go value of type []string`, {
+  const wrong = Array.isArray(value) ? value.find((entry) => typeof entry !== "string") : value;
+  const kind = Array.isArray(wrong) ? "array" : typeof wrong === "boolean" ? "bool" : typeof wrong;
+  const target = Array.isArray(value) ? "string" : "[]string";
+  throw new ThawError(`json: cannot unmarshal ${kind} into Go value of type ${target}`, {
     hint: `${path} is damaged: ${COPY_AGAIN}`,
   });
 }
 
 function open(path: string): Buffer {
   try {
-    return wrapFs(`open ${path}`, () => readFileSync(path));
+    return readRegularFile(path, MAX_BYTES);
   } catch (error) {
     if (!hasErrno(error, ENOENT)) throw error;
     throw new ThawError((error as Error).message, {
@@ -93,7 +98,7 @@ function checkInventory(directory: string): void {
     throw damaged(directory, "inventory.img", "is no CRIU inventory");
   const [entry] = records(bytes, 4) ?? [];
   if (entry === undefined) throw damaged(directory, "inventory.img", "is cut short");
-  const version = varintField(entry, 1, 0);
+  const version = whole(directory, "inventory.img", () => varintField(entry, 1, 0));
   if (version > 2)
     throw new ThawError(
       `${join(directory, "inventory.img")}: not supported images version ${version}`,
@@ -113,19 +118,29 @@ function image(directory: string, name: string): Uint8Array[] {
     throw damaged(directory, file, `is no CRIU ${kind} image`);
   const found = records(bytes, 8);
   if (found === null) throw damaged(directory, file, "is cut short");
-  try {
+  whole(directory, file, () => {
     for (const record of found) for (const _ of fields(record)) void _;
-  } catch {
+  });
+  return found;
+}
+
+/** Reads from a record; a broken one is told with its file. */
+function whole<T>(directory: string, file: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
     throw damaged(directory, file, "holds a broken record");
   }
-  return found;
 }
 
 function isAlive(directory: string, pid: number): boolean {
   const [core] = image(directory, `core-${pid}`);
   if (core === undefined) throw damaged(directory, `core-${pid}.img`, "is empty");
-  const tc = messageField(core, 3);
-  return tc === undefined || varintField(tc, 1, 1) !== TASK_DEAD;
+  return whole(directory, `core-${pid}.img`, () => {
+    const tc = messageField(core, 3);
+    return tc === undefined || varintField(tc, 1, 1) !== TASK_DEAD;
+  });
 }
 
 function checkTask(directory: string, pid: number): void {
@@ -133,6 +148,9 @@ function checkTask(directory: string, pid: number): void {
     if (image(directory, name).length === 0) throw damaged(directory, `${name}.img`, "is empty");
   }
   const [ids] = image(directory, `ids-${pid}`);
+  // Without it CRIU restores a task that has no descriptors at all, and says nothing.
+  const descriptors = ids === undefined ? 0 : varintField(ids, 2, 0);
+  if (descriptors !== 0) image(directory, `fdinfo-${descriptors}`);
   const mountNamespace = ids === undefined ? 0 : varintField(ids, 9, 0);
   if (mountNamespace !== 0) image(directory, `mountpoints-${mountNamespace}`);
   checkPages(directory, pid);
@@ -169,4 +187,21 @@ function pagesSize(path: string): number {
 
 function damaged(directory: string, file: string, what: string): ThawError {
   return new ThawError(`${join(directory, file)} ${what}`, { hint: COPY_AGAIN });
+}
+
+/**
+ * Names a mount of the checkpoint by CRIU's id of it.
+ *
+ * @returns its mount point in the container; undefined when the images do not tell
+ */
+export function mountpointOf(directory: string, mountId: number): string | undefined {
+  const names = readdirSync(directory).filter((name) => /^mountpoints-\d+\.img$/.test(name));
+  for (const name of names) {
+    for (const entry of image(directory, name.replace(".img", ""))) {
+      const path = messageField(entry, 7); // mnt_entry: 2 mnt_id, 7 mountpoint
+      if (varintField(entry, 2, 0) === mountId && path !== undefined)
+        return Buffer.from(path).toString();
+    }
+  }
+  return undefined;
 }

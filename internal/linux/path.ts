@@ -66,12 +66,13 @@ export function resolveInRoot(root: number, path: string, missing: Missing): InR
   });
   let todo = split(path);
   let links = 0;
-  let existed = true;
+  const existed: boolean[] = []; // of each name
   while (todo.length > 0) {
     const name = todo.shift() as string;
     if (name === "..") {
       if (fds.length === names.length) fds.pop()?.close();
       names.pop();
+      existed.pop();
       continue;
     }
     const parent = fds.length === names.length ? (fds.at(-1)?.fd ?? root) : undefined;
@@ -81,22 +82,23 @@ export function resolveInRoot(root: number, path: string, missing: Missing): InR
       if (link.startsWith("/")) {
         for (const fd of fds.splice(0)) fd.close();
         names.length = 0;
+        existed.length = 0;
       }
       todo = [...split(link), ...todo];
       continue;
     }
     names.push(name);
+    existed.push(parent !== undefined);
     if (parent === undefined) continue; // below something that does not exist
     const opened = openName(parent, name, todo.length > 0 ? "directory" : missing, missing);
-    if (!opened.existed) existed = false;
+    if (!opened.existed) existed[names.length - 1] = false;
     if (opened.fd !== undefined) fds.push(opened.fd);
   }
   const last = fds.length === names.length ? fds.pop() : undefined;
-  if (names.length > 0 && last === undefined) existed = false;
   return {
     path: `/${names.join("/")}`,
     fd: names.length === 0 ? root : last?.fd,
-    existed,
+    existed: existed.at(-1) ?? true,
     [Symbol.dispose]: () => last?.close(),
   };
 }

@@ -155,18 +155,32 @@ function waitpid(pid: number): ExitStatus {
 /** Decodes a status of waitpid(2). */
 export function exitStatus(raw: number): ExitStatus {
   const signal = raw & 0x7f;
-  if (signal !== 0) return { code: 128 + signal, text: `signal: ${SIGNALS[signal] ?? signal}` };
+  if (signal !== 0) {
+    const core = (raw & 0x80) === 0 ? "" : " (core dumped)";
+    return { code: 128 + signal, text: `signal: ${SIGNALS[signal] ?? `signal ${signal}`}${core}` };
+  }
   const code = (raw >> 8) & 0xff;
   return { code, text: `exit status ${code}` };
 }
 
+// Go's names (syscall package).
 const SIGNALS: Record<number, string> = {
   1: "hangup",
   2: "interrupt",
+  3: "quit",
+  4: "illegal instruction",
+  5: "trace/breakpoint trap",
   6: "aborted",
+  7: "bus error",
+  8: "floating point exception",
   9: "killed",
+  10: "user defined signal 1",
   11: "segmentation fault",
+  12: "user defined signal 2",
+  13: "broken pipe",
+  14: "alarm clock",
   15: "terminated",
+  31: "bad system call",
 };
 
 /**

@@ -149,7 +149,7 @@ const ESCAPES: Record<string, string> = {
 
 /** Go's `%q`: a double-quoted string with escapes. */
 export function goQuote(text: string): string {
-  const escaped = text.replaceAll(/[\\"]|\p{C}/gu, (c) => {
+  const escaped = text.replaceAll(/[\\"]|\p{C}|(?! )\p{Z}/gu, (c) => {
     const known = ESCAPES[c];
     if (known !== undefined) return known;
     const code = c.codePointAt(0) ?? 0;

@@ -1,8 +1,8 @@
 /** A bundle: reading config.json. @module */
 
-import { readFileSync, statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
-import { ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
+import { readRegularFile } from "../linux/file.ts";
+import { ENOENT, hasErrno } from "../linux/libc.ts";
 import { checkSpecShape } from "./schema.ts";
 import type { Spec, SpecProcess } from "./spec.ts";
 
@@ -18,18 +18,14 @@ const MAX_BYTES = 64 * 1024 * 1024;
 export function loadSpec(): Spec {
   const value = parse(readConfig());
   if (value === null) throw new ThawError("config cannot be null");
-  checkSpecShape(value);
-  const spec = value as Spec;
+  const spec = checkSpecShape(value) as Spec;
   validateProcess(spec.process);
   return spec;
 }
 
 function readConfig(): string {
   try {
-    const size = wrapFs(`read ${CONFIG}`, () => statSync(CONFIG)).size;
-    if (size > MAX_BYTES)
-      throw new ThawError(`${CONFIG} has ${size} bytes, more than the ${MAX_BYTES} thaw reads`);
-    return wrapFs(`read ${CONFIG}`, () => readFileSync(CONFIG, "utf8"));
+    return readRegularFile(CONFIG, MAX_BYTES).toString();
   } catch (error) {
     if (!hasErrno(error, ENOENT)) throw error;
     throw new ThawError(`JSON specification file ${CONFIG} not found`, {
@@ -44,18 +40,30 @@ function parse(text: string): unknown {
   } catch (cause) {
     if (text.trim() === "") throw new ThawError("EOF", { hint: `${CONFIG} is empty` });
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const short = /unexpected eof|unterminated|expected .*end|unable to parse/i.test(reason);
-    throw new ThawError(short ? `unexpected EOF` : `invalid JSON: ${reason}`, {
+    throw new ThawError(isCutShort(text) ? "unexpected EOF" : `invalid JSON: ${reason}`, {
       hint: `correct ${CONFIG} in the bundle`,
     });
   }
 }
 
+/** Whether a string, a list or an object is still open at the end. */
+function isCutShort(text: string): boolean {
+  let depth = 0;
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{}]/gs)) {
+    if (token.startsWith('"')) {
+      if (token.length === 1 || !token.endsWith('"') || /[^\\](\\\\)*\\"$/.test(token)) return true;
+    } else depth += token === "[" || token === "{" ? 1 : -1;
+  }
+  return depth > 0;
+}
+
+const HINT = { hint: `correct process in ${CONFIG}` };
+
 // runc: validateProcessSpec (utils_linux.go)
 function validateProcess(process: SpecProcess | null | undefined): void {
   if (process === null || process === undefined)
-    throw new ThawError("process property must not be empty");
-  if ((process.cwd ?? "") === "") throw new ThawError("Cwd property must not be empty");
-  if (!process.cwd?.startsWith("/")) throw new ThawError("Cwd must be an absolute path");
-  if ((process.args ?? []).length === 0) throw new ThawError("args must not be empty");
+    throw new ThawError("process property must not be empty", HINT);
+  if ((process.cwd ?? "") === "") throw new ThawError("Cwd property must not be empty", HINT);
+  if (!process.cwd?.startsWith("/")) throw new ThawError("Cwd must be an absolute path", HINT);
+  if ((process.args ?? []).length === 0) throw new ThawError("args must not be empty", HINT);
 }

@@ -34,7 +34,7 @@ function toRule(rule: SpecDeviceRule, index: number): DeviceRule {
   const type = rule.type === undefined || rule.type === "" ? "a" : rule.type;
   if ((rule.access ?? "") === "")
     throw new ThawError(`device access at ${index} field cannot be empty`);
-  const code = TYPES[type];
+  const code = Object.hasOwn(TYPES, type) ? TYPES[type] : undefined;
   if (code === undefined) throw new ThawError(`invalid cgroup device type ${JSON.stringify(type)}`);
   return {
     type: code,

@@ -122,7 +122,7 @@ export interface Config {
   hostname: string;
   domainname: string;
   namespaces: Namespace[];
-  capabilities?: Record<string, readonly string[] | null>;
+  capabilities: Record<string, readonly string[] | null> | null;
   networks: object[] | null;
   routes: null;
   cgroups: Cgroup;

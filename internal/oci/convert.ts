@@ -179,7 +179,7 @@ export function hostId(mappings: readonly IdMap[] | null, id: number): number {
   if (mappings === null) return id;
   const found = mappings.find((m) => id >= m.container_id && id < m.container_id + m.size);
   if (found === undefined)
-    throw new ThawError("User namespaces enabled, but no container root mapping found", {
+    throw new ThawError(`user namespaces enabled, but no mapping found for uid ${id}`, {
       hint: "map id 0 in linux.uidMappings and linux.gidMappings of config.json",
     });
   return found.host_id + (id - found.container_id);
@@ -204,7 +204,7 @@ function rootPropagation(name: string): number {
 
 function capabilities(process: SpecProcess | null | undefined) {
   const sets = process?.capabilities;
-  if (sets === null || sets === undefined) return {};
+  if (sets === null || sets === undefined) return { capabilities: null };
   return {
     capabilities: {
       Bounding: sets["bounding"] ?? null,

@@ -55,9 +55,9 @@ export function createDevices(extra: readonly SpecDevice[]): {
 const TYPES: Record<string, number> = { p: 112, u: CHAR, c: CHAR, b: BLOCK };
 
 function toDevice(device: SpecDevice): Device {
-  const type = TYPES[device.type ?? ""];
-  if (type === undefined)
-    throw new ThawError(`invalid device type ${JSON.stringify(device.type ?? "")}`);
+  const name = device.type ?? "";
+  const type = Object.hasOwn(TYPES, name) ? TYPES[name] : undefined;
+  if (type === undefined) throw new ThawError(`invalid device type ${JSON.stringify(name)}`);
   return {
     type,
     major: device.major ?? 0,

@@ -6,159 +6,265 @@
 
 import { ThawError } from "../errors/errors.ts";
 
-/** A type: a Go scalar, `[T]` for a list, `{*: T}` for a map, `{a: T}` for an object. */
-type Shape = "string" | "bool" | "int" | "uint32" | "int64" | "float64" | readonly [Shape] | Fields;
-interface Fields {
-  readonly [name: string]: Shape;
-}
+/** Names of Go's scalar types. */
+type Scalar = "string" | "bool" | "int" | "uint16" | "uint32" | "uint64" | "int64";
+/** A type: a scalar, a list, a map of strings to something, or a struct of runtime-spec's specs-go. */
+type Shape =
+  | Scalar
+  | { readonly list: Shape }
+  | { readonly map: Shape }
+  | { readonly struct: string; readonly fields: Readonly<Record<string, Shape>> };
 
-const strings = ["string"] as const;
-const idMappings = [{ containerID: "uint32", hostID: "uint32", size: "uint32" }] as const;
-const hooks = [{ path: "string", args: strings, env: strings, timeout: "int" }] as const;
-const blockDevices = [
-  { major: "int64", minor: "int64", weight: "uint32", leafWeight: "uint32", rate: "int64" },
-] as const;
+const list = (shape: Shape) => ({ list: shape });
+const map = (shape: Shape) => ({ map: shape });
+const struct = (name: string, fields: Readonly<Record<string, Shape>>) => ({
+  struct: name,
+  fields,
+});
 
-const resources = {
-  devices: [{ allow: "bool", type: "string", major: "int64", minor: "int64", access: "string" }],
-  memory: {
+const strings = list("string");
+const idMappings = list(
+  struct("LinuxIDMapping", { containerID: "uint32", hostID: "uint32", size: "uint32" }),
+);
+const hooks = list(struct("Hook", { path: "string", args: strings, env: strings, timeout: "int" }));
+const weights = list(
+  struct("LinuxWeightDevice", {
+    major: "int64",
+    minor: "int64",
+    weight: "uint16",
+    leafWeight: "uint16",
+  }),
+);
+const rates = list(
+  struct("LinuxThrottleDevice", { major: "int64", minor: "int64", rate: "uint64" }),
+);
+
+const resources = struct("LinuxResources", {
+  devices: list(
+    struct("LinuxDeviceCgroup", {
+      allow: "bool",
+      type: "string",
+      major: "int64",
+      minor: "int64",
+      access: "string",
+    }),
+  ),
+  memory: struct("LinuxMemory", {
     limit: "int64",
     reservation: "int64",
     swap: "int64",
-    swappiness: "int64",
+    swappiness: "uint64",
     disableOOMKiller: "bool",
     checkBeforeUpdate: "bool",
     kernel: "int64",
     kernelTCP: "int64",
-  },
-  cpu: {
-    shares: "int64",
+  }),
+  cpu: struct("LinuxCPU", {
+    shares: "uint64",
     quota: "int64",
-    burst: "int64",
-    period: "int64",
+    burst: "uint64",
+    period: "uint64",
     realtimeRuntime: "int64",
-    realtimePeriod: "int64",
+    realtimePeriod: "uint64",
     cpus: "string",
     mems: "string",
     idle: "int64",
-  },
-  pids: { limit: "int64" },
-  blockIO: {
-    weight: "uint32",
-    leafWeight: "uint32",
-    weightDevice: blockDevices,
-    throttleReadBpsDevice: blockDevices,
-    throttleWriteBpsDevice: blockDevices,
-    throttleReadIOPSDevice: blockDevices,
-    throttleWriteIOPSDevice: blockDevices,
-  },
-  hugepageLimits: [{ pageSize: "string", limit: "int64" }],
-  network: { classID: "uint32", priorities: [{ name: "string", priority: "uint32" }] },
-  rdma: { "*": { hcaHandles: "uint32", hcaObjects: "uint32" } },
-  unified: { "*": "string" },
-} as const satisfies Fields;
+  }),
+  pids: struct("LinuxPids", { limit: "int64" }),
+  blockIO: struct("LinuxBlockIO", {
+    weight: "uint16",
+    leafWeight: "uint16",
+    weightDevice: weights,
+    throttleReadBpsDevice: rates,
+    throttleWriteBpsDevice: rates,
+    throttleReadIOPSDevice: rates,
+    throttleWriteIOPSDevice: rates,
+  }),
+  hugepageLimits: list(struct("LinuxHugepageLimit", { pageSize: "string", limit: "uint64" })),
+  network: struct("LinuxNetwork", {
+    classID: "uint32",
+    priorities: list(struct("LinuxInterfacePriority", { name: "string", priority: "uint32" })),
+  }),
+  rdma: map(struct("LinuxRdma", { hcaHandles: "uint32", hcaObjects: "uint32" })),
+  unified: map("string"),
+});
 
-const spec = {
+const seccomp = struct("LinuxSeccomp", {
+  defaultAction: "string",
+  defaultErrnoRet: "uint32",
+  architectures: strings,
+  flags: strings,
+  listenerPath: "string",
+  listenerMetadata: "string",
+  syscalls: list(
+    struct("LinuxSyscall", {
+      names: strings,
+      action: "string",
+      errnoRet: "uint32",
+      args: list(
+        struct("LinuxSeccompArg", {
+          index: "uint32",
+          value: "uint64",
+          valueTwo: "uint64",
+          op: "string",
+        }),
+      ),
+    }),
+  ),
+});
+
+const linux = struct("Linux", {
+  cgroupsPath: "string",
+  devices: list(
+    struct("LinuxDevice", {
+      path: "string",
+      type: "string",
+      major: "int64",
+      minor: "int64",
+      fileMode: "uint32",
+      uid: "uint32",
+      gid: "uint32",
+    }),
+  ),
+  uidMappings: idMappings,
+  gidMappings: idMappings,
+  maskedPaths: strings,
+  readonlyPaths: strings,
+  mountLabel: "string",
+  namespaces: list(struct("LinuxNamespace", { type: "string", path: "string" })),
+  resources,
+  rootfsPropagation: "string",
+  seccomp,
+  sysctl: map("string"),
+  timeOffsets: map(struct("LinuxTimeOffset", { secs: "int64", nanosecs: "uint32" })),
+  personality: struct("LinuxPersonality", { domain: "string" }),
+});
+
+const spec = struct("Spec", {
   ociVersion: "string",
   hostname: "string",
   domainname: "string",
-  annotations: { "*": "string" },
-  root: { path: "string", readonly: "bool" },
-  process: {
+  annotations: map("string"),
+  root: struct("Root", { path: "string", readonly: "bool" }),
+  process: struct("Process", {
     terminal: "bool",
     args: strings,
     env: strings,
     cwd: "string",
-    user: { uid: "uint32", gid: "uint32", umask: "uint32" },
-    capabilities: { "*": strings },
+    user: struct("User", { uid: "uint32", gid: "uint32", umask: "uint32" }),
+    capabilities: struct("LinuxCapabilities", {
+      bounding: strings,
+      effective: strings,
+      inheritable: strings,
+      permitted: strings,
+      ambient: strings,
+    }),
     noNewPrivileges: "bool",
     oomScoreAdj: "int",
     selinuxLabel: "string",
     apparmorProfile: "string",
-  },
-  mounts: [
-    {
+  }),
+  mounts: list(
+    struct("Mount", {
       destination: "string",
       type: "string",
       source: "string",
       options: strings,
       uidMappings: idMappings,
       gidMappings: idMappings,
-    },
-  ],
-  hooks: { "*": hooks },
-  linux: {
-    cgroupsPath: "string",
-    devices: [
-      {
-        path: "string",
-        type: "string",
-        major: "int64",
-        minor: "int64",
-        fileMode: "uint32",
-        uid: "uint32",
-        gid: "uint32",
-      },
-    ],
-    uidMappings: idMappings,
-    gidMappings: idMappings,
-    maskedPaths: strings,
-    readonlyPaths: strings,
-    mountLabel: "string",
-    namespaces: [{ type: "string", path: "string" }],
-    resources,
-    rootfsPropagation: "string",
-    seccomp: {},
-    sysctl: { "*": "string" },
-    timeOffsets: { "*": { secs: "int64", nanosecs: "uint32" } },
-    personality: { domain: "string" },
-  },
-} as const satisfies Fields;
+    }),
+  ),
+  hooks: struct("Hooks", {
+    prestart: hooks,
+    createRuntime: hooks,
+    createContainer: hooks,
+    startContainer: hooks,
+    poststart: hooks,
+    poststop: hooks,
+  }),
+  linux,
+});
 
 /**
  * Checks that a parsed config.json has the types the specification gives it.
  *
+ * @returns a copy without what is null, as encoding/json leaves it at its zero value; in a list or
+ *   a map a null becomes that zero value
  * @throws ThawError `json: cannot unmarshal number into Go struct field Spec.ociVersion of type string`
  */
-export function checkSpecShape(value: unknown): void {
-  walk(value, spec, "");
+export function checkSpecShape(value: unknown): unknown {
+  return walk(value, spec, { struct: "", path: "" });
 }
 
-const KINDS: Record<string, string> = { string: "string", bool: "boolean" };
+/** Where in the document: the Go struct around it, and the path as Go names it. */
+interface Place {
+  readonly struct: string;
+  readonly path: string;
+}
 
-function walk(value: unknown, shape: Shape, path: string): void {
-  if (value === null || value === undefined) return; // encoding/json leaves the zero value
+function walk(value: unknown, shape: Shape, place: Place): unknown {
   if (typeof shape === "string") {
-    checkScalar(value, shape, path);
-    return;
+    checkScalar(value, shape, place);
+    return value;
   }
-  if (Array.isArray(shape)) {
-    if (!Array.isArray(value)) throw mismatch(value, path, "a list");
-    for (const element of value) walk(element, shape[0] as Shape, path);
-    return;
+  if ("list" in shape) {
+    if (!Array.isArray(value)) throw mismatch(value, shape, place);
+    return value.map((element) => orZero(element, shape.list, place));
   }
-  if (typeof value !== "object" || Array.isArray(value)) throw mismatch(value, path, "an object");
-  const fields = shape as Fields;
-  for (const [name, inner] of Object.entries(value)) {
-    const field = Object.hasOwn(fields, name) ? fields[name] : fields["*"];
-    if (field !== undefined) walk(inner, field, path === "" ? name : `${path}.${name}`);
-  }
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw mismatch(value, shape, place);
+  const entries = Object.entries(value);
+  if ("map" in shape)
+    return Object.fromEntries(entries.map(([key, one]) => [key, orZero(one, shape.map, place)]));
+  const kept = entries.flatMap(([key, one]) => {
+    const field = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
+    if (one === null) return [];
+    if (field === undefined) return [[key, one] as const];
+    const path = place.path === "" ? key : `${place.path}.${key}`;
+    return [[key, walk(one, field, { struct: shape.struct, path })] as const];
+  });
+  return Object.fromEntries(kept);
 }
 
-function checkScalar(value: unknown, shape: string, path: string): void {
-  const kind = KINDS[shape] ?? "number";
-  if (typeof value !== kind) throw mismatch(value, path, shape);
-  if (kind !== "number") return;
-  const number = value as number;
-  const fits =
-    Number.isInteger(number) && (shape !== "uint32" || (number >= 0 && number < 2 ** 32));
-  if (!fits) throw mismatch(value, path, shape, `number ${number}`);
+function orZero(value: unknown, shape: Shape, place: Place): unknown {
+  if (value !== null) return walk(value, shape, place);
+  if (shape === "string") return "";
+  if (shape === "bool") return false;
+  if (typeof shape === "string") return 0;
+  return "list" in shape ? [] : {};
 }
 
-function mismatch(value: unknown, path: string, type: string, shown?: string): ThawError {
+const RANGES: Readonly<Record<string, readonly [number, number]>> = {
+  int: [-(2 ** 63), 2 ** 63],
+  int64: [-(2 ** 63), 2 ** 63],
+  uint16: [0, 2 ** 16 - 1],
+  uint32: [0, 2 ** 32 - 1],
+  uint64: [0, 2 ** 64],
+};
+
+function checkScalar(value: unknown, shape: Scalar, place: Place): void {
+  const kind = shape === "string" ? "string" : shape === "bool" ? "boolean" : "number";
+  if (typeof value !== kind) throw mismatch(value, shape, place);
+  if (typeof value !== "number") return;
+  const [least, most] = RANGES[shape] ?? [0, 0];
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw mismatch(value, shape, place, `number ${value}`);
+}
+
+function mismatch(value: unknown, shape: Shape, place: Place, shown?: string): ThawError {
   const kind = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
-  const field = path === "" ? "value of type Spec" : `struct field Spec.${path} of type ${type}`;
-  return new ThawError(`json: cannot unmarshal ${shown ?? kind} into Go ${field}`, {
+  const type = goType(shape);
+  const target =
+    place.path === ""
+      ? `value of type ${type}`
+      : `struct field ${place.struct}.${place.path} of type ${type}`;
+  return new ThawError(`json: cannot unmarshal ${shown ?? kind} into Go ${target}`, {
     hint: "correct config.json in the bundle",
   });
+}
+
+function goType(shape: Shape): string {
+  if (typeof shape === "string") return shape;
+  if ("list" in shape) return `[]${goType(shape.list)}`;
+  return "map" in shape ? `map[string]${goType(shape.map)}` : `specs.${shape.struct}`;
 }

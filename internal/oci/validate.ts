@@ -1,6 +1,6 @@
 /** Refusals of a configuration, in runc's words (libcontainer/configs/validate). @module */
 
-import { accessSync, realpathSync, statSync } from "node:fs";
+import { accessSync, existsSync, realpathSync, statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { wrapFs } from "../linux/libc.ts";
 import type { Config } from "./config.ts";
@@ -23,7 +23,15 @@ export function validateConfig(config: Config): void {
   validateUserNamespace(config, has("NEWUSER"));
   validateTimeNamespace(config, has("NEWTIME"));
   for (const key of Object.keys(config.sysctl ?? {})) validateSysctl(key, config);
+  if ((config.process_label ?? config.mount_label) !== "" && !existsSync("/sys/fs/selinux/enforce"))
+    throw new ThawError(
+      "selinux label is specified in config, but selinux is disabled or not supported",
+    );
   for (const mount of config.mounts) {
+    if (mount.id_mapping !== undefined && mount.device !== "bind")
+      throw new ThawError(
+        `invalid mount ${mount.destination}: id-mapped mounts are only supported for bind-mounts`,
+      );
     if (mount.device === "bind" && mount.data !== "")
       throw new ThawError(
         `invalid mount {Source:${mount.source} Destination:${mount.destination}}: bind mounts cannot have any filesystem-specific options applied`,
@@ -48,9 +56,9 @@ function validateUserNamespace(config: Config, has: boolean): void {
   const mapped = config.uid_mappings !== null || config.gid_mappings !== null;
   const path = config.namespaces.find(({ type }) => type === "NEWUSER")?.path ?? "";
   if (has && path === "" && !mapped)
-    throw new ThawError(
-      "user namespaces enabled, but no namespace path to join nor mappings to apply specified",
-    );
+    throw new ThawError("user namespaces enabled, but no uid mappings found", {
+      hint: "set linux.uidMappings and linux.gidMappings in config.json",
+    });
 }
 
 function validateTimeNamespace(config: Config, has: boolean): void {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { cgroupPaths, type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
-import { refuseBusyCgroup } from "../cgroups/manager.ts";
+import { refuseBusyCgroup, refuseLimits } from "../cgroups/manager.ts";
 import { manageCgroupsMode } from "../criu/options.ts";
 import { ThawError } from "../errors/errors.ts";
 import { readCheckpoint } from "../images/checkpoint.ts";
@@ -72,6 +72,7 @@ export function planRestore(options: RestoreOptions): RestorePlan {
   const found = hierarchies();
   const paths = cgroupPaths(found, config.cgroups.path ?? config.cgroups.name ?? options.id);
   refuseBusyCgroup(paths);
+  refuseLimits(paths, config.cgroups);
   if (pidFile !== undefined) refusePidFile(pidFile);
   const images = resolve(bundle, imagePath);
   const { descriptors } = readCheckpoint(images);
@@ -149,6 +150,8 @@ function refusePidFile(pidFile: string): void {
   wrapFs(`open ${join(directory, `.${basename(pidFile)}`)}`, () =>
     accessSync(directory, constants.W_OK | constants.X_OK),
   );
+  if (statSync(pidFile, { throwIfNoEntry: false })?.isDirectory())
+    throw new ThawError(`open ${pidFile}: is a directory`, { hint: "give a file with --pid-file" });
 }
 
 function cgroupsMode(word: string): number {

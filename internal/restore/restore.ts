@@ -154,7 +154,12 @@ async function restoreTasks(parts: Parts): Promise<Child> {
       throw new CriuError("criu reported success without its post-restore notification");
     init ??= container.adopt(adopt(pid), (child) => child.kill());
   } catch (error) {
-    throw explainFailure(error, images.log, asked, options.log);
+    throw explainFailure(error, {
+      images: plan.imagePath,
+      logPath: images.log,
+      since: asked,
+      log: options.log,
+    });
   }
   state.settle();
   return init;

@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { EEXIST, ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
+import { EEXIST, ENOENT, ENOTDIR, hasErrno, wrapFs } from "../linux/libc.ts";
 import { startTime } from "../linux/process.ts";
 import type { Config } from "../oci/config.ts";
 
@@ -107,7 +107,7 @@ export function refuseTakenId(root: string, id: string): void {
   try {
     wrapFs(`lstat ${path}`, () => statSync(path));
   } catch (error) {
-    if (hasErrno(error, ENOENT)) return;
+    if (hasErrno(error, ENOENT) || hasErrno(error, ENOTDIR)) return;
     throw error;
   }
   throw taken(path, id);
@@ -116,7 +116,8 @@ export function refuseTakenId(root: string, id: string): void {
 function taken(path: string, id: string): ThawError {
   const message = "container with given ID already exists";
   const record = readRecord(path);
-  if (record === undefined) return new ThawError(message);
+  if (record === undefined)
+    return new ThawError(message, { hint: `delete it ("runc delete ${id}") or take another id` });
   const alive = ({ pid, startTime: start }: ProcessId) => startTime(pid) === start;
   if (alive(record.thaw))
     return new ThawError(message, { hint: `thaw (pid ${record.thaw.pid}) is restoring it now` });

@@ -173,7 +173,7 @@ function damage(bytes: Buffer, next: (below: number) => number): Buffer {
   }
 }
 
-test.todo("readCheckpoint() sees a broken message inside a record", () => {
+test("readCheckpoint() sees a broken message inside a record", () => {
   const inside = image("core", record(field(1, 1), field(3, [8])));
   expect(verdict({ "core-7.img": inside })).toBe("core-7.img holds a broken record");
   const head = inventory(2).subarray(0, 4);
@@ -181,7 +181,7 @@ test.todo("readCheckpoint() sees a broken message inside a record", () => {
   expect(verdict({ "inventory.img": broken })).toBe("inventory.img holds a broken record");
 });
 
-test.todo("readCheckpoint() answers 2,000 damaged checkpoints with a ThawError or takes them", () => {
+test("readCheckpoint() answers 2,000 damaged checkpoints with a ThawError or takes them", () => {
   const files = wholeCheckpoint();
   const names = Object.keys(files).filter((name) => !name.startsWith("pages"));
   using checkpoint = onDisk(files);

@@ -128,6 +128,6 @@ test("openLog() closes its file", () => {
   unlinkSync(path);
 });
 
-test.todo("goQuote() escapes spaces that Go does not print", () => {
+test("goQuote() escapes spaces that Go does not print", () => {
   expect(goQuote("a\u00a0b\u3000c\u2028d")).toBe('"a\\u00a0b\\u3000c\\u2028d"');
 });

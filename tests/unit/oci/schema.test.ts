@@ -33,7 +33,6 @@ test.each<[string, unknown]>([
   ["null in a list", { mounts: [null], process: { args: [null] } }],
   ["fields it does not know", { vm: { kernel: 1 }, linux: { intelRdt: 7, netDevices: [] } }],
   ["names of Object's prototype", { constructor: 1, toString: [], linux: { valueOf: {} } }],
-  ["any seccomp", { linux: { seccomp: { defaultAction: 1 } } }],
   ["the ends of uint32", { process: { user: { uid: 0, gid: 4294967295 } } }],
   ["large int64", { linux: { resources: { memory: { limit: 2 ** 62, swap: -1 } } } }],
 ])("checkSpecShape() accepts %s", (_, value) => {
@@ -102,4 +101,37 @@ test.each<[string, unknown]>([
   ["bool", false],
 ])("checkSpecShape() refuses a document that is a %s", (kind, value) => {
   expect(() => checkSpecShape(value)).toThrow(`json: cannot unmarshal ${kind} into Go value`);
+});
+
+test("checkSpecShape() leaves out what is null, and makes it a zero value in lists and maps", () => {
+  const value = {
+    hostname: null,
+    annotations: { a: null },
+    mounts: [null, { source: null, destination: "/x" }],
+    process: { args: [null, "x"] },
+  };
+  expect(checkSpecShape(value)).toEqual({
+    annotations: { a: "" },
+    mounts: [{}, { destination: "/x" }],
+    process: { args: ["", "x"] },
+  });
+});
+
+test("checkSpecShape() names the Go struct around a field, as encoding/json does", () => {
+  const refused = (value: unknown, message: string) =>
+    expect(() => checkSpecShape(value)).toThrow(`json: cannot unmarshal ${message}`);
+  refused(
+    { process: { args: 1 } },
+    "number into Go struct field Process.process.args of type []string",
+  );
+  refused(
+    { process: { user: { uid: "x" } } },
+    "string into Go struct field User.process.user.uid of type uint32",
+  );
+  refused({ linux: 1 }, "number into Go struct field Spec.linux of type specs.Linux");
+  refused({ annotations: { a: 1 } }, "number into Go struct field Spec.annotations of type string");
+  refused(
+    { linux: { resources: { cpu: { shares: -1 } } } },
+    "number -1 into Go struct field LinuxCPU.linux.resources.cpu.shares of type uint64",
+  );
 });
