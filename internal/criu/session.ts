@@ -11,7 +11,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/p
 import { InterruptedError, ThawError } from "../errors/errors.ts";
 import type { OwnedFd } from "../linux/fd.ts";
 import { type Child, childEnvironment, lookPath, spawn } from "../linux/process.ts";
-import { type Interrupts, POLLIN, poll, waitReady } from "../linux/signal.ts";
+import { type Interrupts, POLLIN, poll, SIGKILL, waitReady } from "../linux/signal.ts";
 import { finishSending, packetPair, receivePacket, sendPacket } from "../linux/socket.ts";
 import { OptsSchema, ReqSchema, ReqType, type Resp, RespSchema } from "./gen/criu/rpc_pb.ts";
 import type { CriuOptions } from "./options.ts";
@@ -245,6 +245,13 @@ class Talk {
   /** The error for a criu that ended before it answered, with how it ended. */
   async #ended(cause: unknown): Promise<CriuError> {
     const status = await this.#child.wait({ doing: "wait for criu to end", timeout: GRACE });
-    return new CriuError(`criu ended before it answered: ${status?.text ?? "it hangs"}`, { cause });
+    if (status === undefined) this.#child.kill(); // its socket is closed and it does not end
+    const killed = status?.code === 128 + SIGKILL;
+    return new CriuError(`criu ended before it answered: ${status?.text ?? "it hangs"}`, {
+      cause,
+      ...(killed
+        ? { hint: "out of memory? raise linux.resources.memory.limit, and see the kernel log" }
+        : {}),
+    });
   }
 }

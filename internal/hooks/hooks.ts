@@ -61,7 +61,9 @@ async function runHook(
     argv: hook.args ?? [hook.path],
     env: hook.env ?? [],
     fds: [stdin.read.fd, stdout.write.fd, stderr.write.fd],
+    ownGroup: true,
   });
+  // One that has not ended is ended with all it started; one that has may leave a daemon.
   scope.defer(() => child.kill());
   for (const end of [stdin.read, stdout.write, stderr.write]) end.close();
   const timeout = hook.timeout === null ? undefined : hook.timeout / 1e6;

@@ -85,10 +85,8 @@ function open(path: string): Buffer {
   try {
     return readRegularFile(path, MAX_BYTES);
   } catch (error) {
-    if (!hasErrno(error, ENOENT)) throw error;
-    throw new ThawError((error as Error).message, {
-      hint: `is this a checkpoint? ${COPY_AGAIN}`,
-    });
+    const hint = hasErrno(error, ENOENT) ? `is this a checkpoint? ${COPY_AGAIN}` : COPY_AGAIN;
+    throw new ThawError((error as Error).message, { hint });
   }
 }
 

@@ -126,8 +126,12 @@ export function memory(size: number): Memory {
 }
 
 /** A NULL-terminated `char *[]`; keep the returned object alive for as long as C reads it. */
-export function cstringArray(values: readonly string[]): Memory & { readonly owned: Buffer[] } {
-  const owned = values.map(cstring);
+export function cstringArray(
+  values: readonly (string | Buffer)[],
+): Memory & { readonly owned: Buffer[] } {
+  const owned = values.map((value) =>
+    typeof value === "string" ? cstring(value) : Buffer.concat([value, Buffer.from("\0")]),
+  );
   const array = memory(8 * (values.length + 1));
   owned.forEach((value, i) => {
     array.view.setBigUint64(8 * i, BigInt(ptr(value) as Pointer), true);

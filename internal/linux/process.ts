@@ -3,11 +3,12 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
-import { duplicate, type OwnedFd, owned } from "./fd.ts";
+import { duplicate, owned } from "./fd.ts";
 import { check, cstring, cstringArray, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
-import { callersMask, MASK_VARIABLE } from "./signalfd.ts";
+import { callersEnvironment, callersMask, MASK_VARIABLE } from "./signalfd.ts";
 
+const POSIX_SPAWN_SETPGROUP = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 const WNOHANG = 1;
@@ -24,7 +25,9 @@ export interface SpawnOptions {
   /** argv, argv[0] included. */
   readonly argv: readonly string[];
   /** `NAME=value` strings. */
-  readonly env: readonly string[];
+  readonly env: readonly (string | Buffer)[];
+  /** Give it a process group of its own, which `kill()` ends as a whole. */
+  readonly ownGroup?: boolean;
   /** The child's descriptors: index is the number there, value the descriptor here. */
   readonly fds: readonly number[];
 }
@@ -82,7 +85,9 @@ export function spawn(options: SpawnOptions): Child {
   const mask = memory(128);
   mask.view.setBigUint64(0, callersMask(), true);
   libc.posix_spawnattr_setsigmask(attributes.bytes, mask.bytes);
-  libc.posix_spawnattr_setflags(attributes.bytes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  const group = options.ownGroup === true ? POSIX_SPAWN_SETPGROUP : 0; // its own: the default is 0
+  const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | group;
+  libc.posix_spawnattr_setflags(attributes.bytes, flags);
   const argv = cstringArray(options.argv);
   const env = cstringArray(options.env);
   const pid = memory(4);
@@ -98,7 +103,7 @@ export function spawn(options: SpawnOptions): Child {
   // The strings must outlive the call; reading them here keeps them.
   if (failed !== 0 || argv.owned.length + env.owned.length === 0)
     throw new SyscallError(`exec ${options.file}`, failed);
-  return adopt(pid.view.getInt32(0, true));
+  return childOf(pid.view.getInt32(0, true), options.ownGroup === true);
 }
 
 /**
@@ -109,11 +114,12 @@ export function spawn(options: SpawnOptions): Child {
 export function adopt(pid: number): Child {
   if (!children().includes(pid))
     throw new ThawError(`criu says that init is process ${pid}, which is not a child of thaw`);
-  const pidfd = owned(check(Number(libc.syscall(SYS_pidfd_open, pid, 0, 0)), `pidfd_open ${pid}`));
-  return childOf(pid, pidfd);
+  return childOf(pid, false);
 }
 
-function childOf(pid: number, pidfd: OwnedFd): Child {
+function childOf(pid: number, ownsGroup: boolean): Child {
+  const opened = Number(libc.syscall(SYS_pidfd_open, pid, 0, 0));
+  const pidfd = owned(check(opened, `pidfd_open ${pid}`));
   let status: ExitStatus | undefined;
   const reap = (): ExitStatus => {
     status ??= waitpid(pid);
@@ -128,6 +134,7 @@ function childOf(pid: number, pidfd: OwnedFd): Child {
     },
     kill: () => {
       if (status !== undefined) return;
+      if (ownsGroup) libc.kill(-pid, SIGKILL);
       libc.kill(pid, SIGKILL);
       reap();
     },
@@ -263,11 +270,13 @@ export function restoreNofileLimit(): void {
   libc.prlimit(0, RLIMIT_NOFILE, limit.bytes, null);
 }
 
-/** The environment for children: the caller's without Bun's own variables. */
-export function childEnvironment(): string[] {
-  return Object.entries(process.env)
-    .filter(([name]) => !name.startsWith("BUN_") && name !== MASK_VARIABLE)
-    .map(([name, value]) => `${name}=${value}`);
+/**
+ * The environment for children: the caller's without Bun's own variables and ours, byte for byte.
+ *
+ * Read from /proc/self/environ: as JavaScript strings, bytes that are not UTF-8 would change.
+ */
+export function childEnvironment(): Buffer[] {
+  return callersEnvironment().filter((entry) => !entry.toString().startsWith(`${MASK_VARIABLE}=`));
 }
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

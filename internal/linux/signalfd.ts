@@ -8,6 +8,7 @@
  * @module
  */
 
+import { readFileSync } from "node:fs";
 import { InterruptedError, ThawError } from "../errors/errors.ts";
 import { owned } from "./fd.ts";
 import { check, cstring, cstringArray, libc, memory } from "./libc.ts";
@@ -30,6 +31,25 @@ export function callersMask(): bigint {
 }
 
 /**
+ * The environment thaw was started with, byte for byte, without Bun's own variables.
+ *
+ * @returns `NAME=value` entries without a NUL
+ */
+export function callersEnvironment(): Buffer[] {
+  const entries: Buffer[] = [];
+  const all = readFileSync("/proc/self/environ");
+  for (let start = 0; start < all.length; ) {
+    const end = all.indexOf(0, start);
+    const entry = all.subarray(start, end === -1 ? all.length : end);
+    if (entry.length > 0 && !entry.subarray(0, 4).equals(BUN)) entries.push(entry);
+    start += entry.length + 1;
+  }
+  return entries;
+}
+
+const BUN = Buffer.from("BUN_");
+
+/**
  * Executes thaw again with all signals blocked, unless that has been done.
  *
  * @param argv the command line, argv[0] included
@@ -46,11 +66,9 @@ export function blockAllSignals(argv: readonly string[]): void {
   // What the caller ignores stays ignored: a blocked signal would be kept for us.
   set.view.setBigUint64(0, (ALL & ~NEVER_BLOCKED & ~signalMask("SigIgn")) | bit(SIGTERM), true);
   check(libc.pthread_sigmask(SIG_SETMASK, set.bytes, null), "block signals");
-  const env = Object.entries(process.env)
-    .filter(([name]) => !name.startsWith("BUN_"))
-    .map(([name, value]) => `${name}=${value}`);
   const arguments_ = cstringArray(argv);
-  const environment = cstringArray([...env, `${MASK_VARIABLE}=${before.toString(16)}`]);
+  const mask = `${MASK_VARIABLE}=${before.toString(16)}`;
+  const environment = cstringArray([...callersEnvironment(), mask]);
   const failed = libc.execve(cstring("/proc/self/exe"), arguments_.bytes, environment.bytes);
   check(failed, `execute ${argv[0]} again (${arguments_.owned.length + environment.owned.length})`);
 }

@@ -1,6 +1,6 @@
 /** Stage: the image and work directories, opened for CRIU. @module */
 
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AT_FDCWD, O_DIRECTORY, O_RDONLY, type OwnedFd, openAt } from "../linux/fd.ts";
 import { EEXIST, hasErrno, wrapFs } from "../linux/libc.ts";
@@ -31,6 +31,10 @@ export function openImages(plan: RestorePlan): ImageDirectories {
     makeWorkDirectory(plan.workPath);
     work = undo.use(openAt(AT_FDCWD, plan.workPath, O_RDONLY | O_DIRECTORY));
   }
+  // CRIU would say no more than errno 56.
+  wrapFs(`open ${join(plan.workPath, "restore.log")}`, () =>
+    accessSync(plan.workPath, constants.W_OK),
+  );
   const done = undo.move();
   return {
     images: images.fd,

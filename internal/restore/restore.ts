@@ -73,6 +73,7 @@ export async function restore(options: RestoreOptions): Promise<number> {
     runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), undefined),
   );
   const state = container.use(claimState(options.root, plan.id));
+  state.note(recordOf(plan, undefined));
   makeNotifyDirectory(state);
   const io = container.use(openStdio(plan));
   container.defer(() => endStrayChildren(strangers));
@@ -180,11 +181,11 @@ function makeNotifyDirectory(state: ClaimedState): void {
   wrapFs(`mkdir ${directory}`, () => mkdirSync(directory, 0o755));
 }
 
-function recordOf(plan: RestorePlan, criuPid: number) {
+function recordOf(plan: RestorePlan, criuPid: number | undefined) {
   return {
     version: 1 as const,
     thaw: processId(process.pid),
-    criu: processId(criuPid),
+    criu: criuPid === undefined ? undefined : processId(criuPid),
     bundle: plan.bundle,
     imagePath: plan.imagePath,
     cgroupPaths: Object.fromEntries(plan.cgroupPaths),

@@ -21,7 +21,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { EEXIST, ENOENT, ENOTDIR, hasErrno, wrapFs } from "../linux/libc.ts";
+import { EEXIST, ENOENT, ENOTDIR, hasErrno, SyscallError, wrapFs } from "../linux/libc.ts";
 import { startTime } from "../linux/process.ts";
 import type { Config } from "../oci/config.ts";
 
@@ -46,9 +46,10 @@ export interface State {
 /** What thaw notes beside state.json while a restore is under way, for whoever comes after a kill. */
 export interface RestoreRecord {
   readonly version: 1;
-  /** The thaw that restores, and the CRIU it started. */
+  /** The thaw that restores. */
   readonly thaw: ProcessId;
-  readonly criu: ProcessId;
+  /** The CRIU it started; undefined before that. */
+  readonly criu: ProcessId | undefined;
   readonly bundle: string;
   readonly imagePath: string;
   readonly cgroupPaths: Readonly<Record<string, string>>;
@@ -125,7 +126,10 @@ function taken(path: string, id: string): ThawError {
   const what = finished
     ? "thaw was killed just after it had restored this container, which may be running"
     : "an earlier thaw was killed while it restored this container";
-  const criu = alive(record.criu) ? `; its criu (pid ${record.criu.pid}) still runs` : "";
+  const criu =
+    record.criu !== undefined && alive(record.criu)
+      ? `; its criu (pid ${record.criu.pid}) still runs`
+      : "";
   const remedy = finished
     ? `see "runc state ${id}"`
     : `remove what it left with "runc delete -f ${id}"`;
@@ -181,7 +185,8 @@ function makeDirectories(path: string): void {
   try {
     wrapFs(`mkdir ${path}`, () => mkdirSync(path, 0o700));
   } catch (error) {
-    if (!hasErrno(error, EEXIST) || !statOrUndefined(path)?.isDirectory()) throw error;
+    if (!hasErrno(error, EEXIST)) throw error;
+    if (!statOrUndefined(path)?.isDirectory()) throw new SyscallError(`mkdir ${path}`, ENOTDIR);
   }
 }
 

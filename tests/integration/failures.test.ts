@@ -61,8 +61,6 @@ interface Row {
   readonly says: readonly (string | RegExp)[];
   /** False when it is refused before CRIU is started. */
   readonly criu: boolean;
-  /** True while the message does not say all of that yet. */
-  readonly todo?: true;
 }
 
 function still(lab: Lab, flags: readonly string[] = []) {
@@ -342,7 +340,6 @@ const ROWS: readonly Row[] = [
       "copy the checkpoint again",
     ],
     criu: true,
-    todo: true,
   },
   {
     name: "an empty image that only CRIU reads",
@@ -353,7 +350,6 @@ const ROWS: readonly Row[] = [
     },
     says: ["Unexpected EOF", "missing or empty", "copy the checkpoint again"],
     criu: true,
-    todo: true,
   },
   {
     name: "a tmpfs whose contents are missing",
@@ -365,7 +361,6 @@ const ROWS: readonly Row[] = [
     },
     says: [/tmpfs-dev-\d+\.tar\.gz\.img/, "missing", "copy the checkpoint again"],
     criu: true,
-    todo: true,
   },
   {
     name: "a tmpfs whose contents are cut short",
@@ -377,7 +372,6 @@ const ROWS: readonly Row[] = [
     },
     says: [/tmpfs/, "copy the checkpoint again"],
     criu: true,
-    todo: true,
   },
   {
     name: "filtered processes without their seccomp image",
@@ -395,7 +389,6 @@ const ROWS: readonly Row[] = [
     },
     says: [/stopped by signal 11|seccomp\.img/, "missing", /check the images|copy the checkpoint/],
     criu: true,
-    todo: true,
   },
   {
     name: "a missing image that only CRIU reads",
@@ -519,8 +512,8 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-for (const { name, prepare, says, criu, todo } of ROWS) {
-  (todo ? test.todo : test)(`restore refuses ${name}, says why, and leaves nothing`, () => {
+for (const { name, prepare, says, criu } of ROWS) {
+  test(`restore refuses ${name}, says why, and leaves nothing`, () => {
     using lab = new Lab();
     const { remedy, ...made } = prepare(lab);
     const before = traces(lab);
@@ -582,8 +575,6 @@ interface Damage {
   /** Breaks a copy of the checkpoint; the path to give instead of the copy, if another. */
   damage(image: string): string | undefined;
   readonly says: readonly (string | RegExp)[];
-  /** True while thaw does not refuse it yet. */
-  readonly todo?: true;
 }
 
 function damageFile(name: string, how: string, says: string, act: (path: string) => void): Damage {
@@ -629,14 +620,12 @@ const DAMAGE: readonly Damage[] = [
   {
     // CRIU takes it for a process without descriptors, and succeeds.
     ...damageFile("fdinfo-2.img", "missing", "no such file or directory", rmSync),
-    todo: true,
   },
   {
     ...damageFile("core-1.img", "a pipe", "core-1.img", (path) => {
       rmSync(path);
       must(run(["mkfifo", path]));
     }),
-    todo: true,
   },
   {
     name: "the image path, which is a file",
@@ -650,8 +639,8 @@ const DAMAGE: readonly Damage[] = [
   },
 ];
 
-for (const { name, damage, says, todo } of DAMAGE) {
-  (todo ? test.todo : test)(`restore refuses ${name}, without starting CRIU`, () => {
+for (const { name, damage, says } of DAMAGE) {
+  test(`restore refuses ${name}, without starting CRIU`, () => {
     const { lab, bundle, image: original } = whole();
     const image = copyImage(original, join(lab.path, lab.id()));
     const path = damage(image) ?? image;

@@ -12,13 +12,7 @@ import {
 } from "node:fs";
 import { join, relative } from "node:path";
 import { pipe } from "../../../internal/linux/fd.ts";
-import {
-  childEnvironment,
-  exitStatus,
-  lookPath,
-  spawn,
-  startTime,
-} from "../../../internal/linux/process.ts";
+import { exitStatus, lookPath, spawn, startTime } from "../../../internal/linux/process.ts";
 import { POLLIN, poll } from "../../../internal/linux/signal.ts";
 
 /** Sets environment variables until disposed; undefined removes one. */
@@ -192,10 +186,15 @@ test("lookPath() looks in the usual directories when there is no PATH", () => {
   expect(lookPath("sh")).toMatch(/^\/(usr\/)?bin\/sh$/);
 });
 
-test("childEnvironment() passes everything on but Bun's own variables", () => {
-  using _ = environment({ BUN_OPTIONS: "--preload=/x", BUN_X: "1", THAW_TEST: "a=b", XBUN_: "1" });
-  const names = childEnvironment();
-  expect(names).toContain("THAW_TEST=a=b");
-  expect(names).toContain("XBUN_=1");
+test("childEnvironment() passes every byte on but Bun's own variables", () => {
+  const file = join(import.meta.dir, "../../../internal/linux/process.ts");
+  const program = `import { childEnvironment } from ${JSON.stringify(file)};
+    console.log(childEnvironment().map((entry) => entry.toString("hex")).join(" "));`;
+  const shell = 'THAW_TEST=$(printf \'a\\377=b\') BUN_X=1 XBUN_=1 exec "$0" -e "$1"';
+  const { stdout } = Bun.spawnSync(["sh", "-c", shell, process.execPath, program]);
+  const entries = stdout.toString().trim().split(" ");
+  expect(entries).toContain(Buffer.from("THAW_TEST=a\xff=b", "latin1").toString("hex"));
+  expect(entries).toContain(Buffer.from("XBUN_=1").toString("hex"));
+  const names = entries.map((entry) => Buffer.from(entry, "hex").toString());
   expect(names.filter((name) => name.startsWith("BUN_"))).toEqual([]);
 });
