@@ -28,7 +28,7 @@ export class Copy {
   #done = false;
 
   /**
-   * @param ends whose descriptors: `callers` are blocking and stay so, `ours` are non-blocking
+   * @param target whose descriptor `to` is: the caller's is blocking and stays so, ours is not
    * @param close ends our side, once the source has ended or the target wants no more
    */
   constructor(from: number, to: number, target: "callers" | "ours", close: () => void) {

@@ -31,7 +31,10 @@ export function inheritedStdio(): Stdio {
 }
 
 /** For containers without a terminal; a master that comes all the same is closed by the caller. */
-export const NO_TERMINAL = { receiveMaster: () => {}, expectMaster: () => {} };
+export const NO_TERMINAL: Pick<Stdio, "receiveMaster" | "expectMaster"> = {
+  receiveMaster: () => {},
+  expectMaster: () => {},
+};
 
 const notCopied = () => Promise.reject(new Error("a detached container is not copied from"));
 

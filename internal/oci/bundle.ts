@@ -1,5 +1,6 @@
 /** A bundle: reading config.json. @module */
 
+import { statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { readRegularFile } from "../linux/file.ts";
 import { ENOENT, hasErrno } from "../linux/libc.ts";
@@ -27,11 +28,18 @@ function readConfig(): string {
   try {
     return readRegularFile(CONFIG, MAX_BYTES).toString();
   } catch (error) {
+    if (isDirectory(CONFIG)) throw new ThawError(`read ${CONFIG}: is a directory`, NOT_A_FILE);
     if (!hasErrno(error, ENOENT)) throw error;
     throw new ThawError(`JSON specification file ${CONFIG} not found`, {
       hint: "give the bundle with --bundle, or start thaw in it",
     });
   }
+}
+
+const NOT_A_FILE = { hint: `put a regular file ${CONFIG} into the bundle` };
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function parse(text: string): unknown {

@@ -69,10 +69,11 @@ export async function restore(options: RestoreOptions): Promise<number> {
   const plan = planRestore(options);
 
   await using container = new AsyncDisposableStack();
+  const state = claimState(options.root, plan.id);
   container.defer(() =>
     runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), undefined),
   );
-  const state = container.use(claimState(options.root, plan.id));
+  container.use(state);
   state.note(recordOf(plan, undefined));
   makeNotifyDirectory(state);
   const io = container.use(openStdio(plan));

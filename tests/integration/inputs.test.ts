@@ -207,7 +207,7 @@ const ROWS: readonly Row[] = [
       mkdirSync(join(bundle.path, "config.json"));
       return {};
     },
-    says: "config.json is not a regular file",
+    says: "read config.json: is a directory",
   },
   {
     name: "a config.json that is a pipe",

@@ -244,7 +244,7 @@ const TROUBLE: readonly (readonly [string, RegExp, () => Trouble])[] = [
   ],
   [
     "the work path is read-only",
-    /criu failed: type RESTORE/,
+    /open \S+\/restore\.log: read-only file system/,
     () => {
       const path = directory("ro");
       readOnly(path);
