@@ -54,8 +54,10 @@ export function readCheckpoint(directory: string): Checkpoint {
   if (tasks.length === 0) throw damaged(directory, "pstree.img", "holds no process");
   image(directory, "files");
   for (const { pid, threads } of tasks) {
+    // Of a zombie CRIU writes a core alone, and whatever was in memory as its thread.
+    if (!isAlive(directory, pid)) continue;
     for (const thread of threads) image(directory, `core-${thread}`);
-    if (isAlive(directory, pid)) checkTask(directory, pid);
+    checkTask(directory, pid);
   }
   return { descriptors };
 }

@@ -16,6 +16,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -74,10 +75,11 @@ export interface Bundle {
 }
 
 /**
- * A shell that counts in /tmp/n, every 100 ms. It starts few programs: a shell caught between vfork
- * and exec cannot be dumped.
+ * A shell that counts in /tmp/n, every 100 ms. It starts few programs, as a shell caught between
+ * vfork and exec cannot be dumped, and the file keeps its size, which CRIU compares when the
+ * checkpoint has caught it open.
  */
-export const COUNTER = "i=0; while :; do i=$((i+1)); echo $i > /tmp/n; sleep 0.1; done";
+export const COUNTER = "i=0; while :; do i=$((i+1)); printf %08d $i 1<>/tmp/n; sleep 0.1; done";
 
 /** A directory for one test, and the containers in it. */
 export class Lab implements Disposable {
@@ -157,7 +159,10 @@ export class Lab implements Disposable {
       timeout: 30_000,
     });
     if (done.exitCode !== 0) throw new Error(`runc run ${id}: status ${done.exitCode} ${log}`);
-    waitFor(() => existsSync(join(bundle.rootfs, ready)), `${ready} in ${id}`);
+    const file = join(bundle.rootfs, ready);
+    const isReady = () => statSync(file, { throwIfNoEntry: false }) !== undefined;
+    const hasCounted = () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    waitFor(ready === "tmp/n" ? hasCounted : isReady, `${ready} in ${id}`);
   }
 
   /** Runs a container, checkpoints it, and returns the image directory. */

@@ -100,6 +100,13 @@ test("readCheckpoint() wants no memory of a dead process", () => {
   expect(verdict({ ...gone, "core-7.img": core(1) })).toContain("no such file or directory");
 });
 
+test("readCheckpoint() does not look for the threads of a dead process, which CRIU makes up", () => {
+  const zombie = Buffer.from(record(field(1, 9), field(5, 703400832)));
+  const tree = Buffer.concat([wholeCheckpoint()["pstree.img"] as Buffer, zombie]);
+  expect(verdict({ "pstree.img": tree, "core-9.img": core(2) })).toBe("whole");
+  expect(verdict({ "pstree.img": tree, "core-9.img": core(1) })).toContain("core-703400832.img");
+});
+
 test("readCheckpoint() looks for the core of every thread", () => {
   expect(verdict({ "core-8.img": undefined })).toBe("open core-8.img: no such file or directory");
 });
