@@ -1,7 +1,8 @@
 /**
  * The whole test suite: `npm test`. Ends with `N passed, N failed`.
  *
- * `npm test -- NAME…` runs only the parts whose name contains one of the words.
+ * `npm test -- NAME…` runs only the parts whose name contains one of the words; THAW_SKIP_VM=1 leaves
+ * the VM out, but not where CI is set.
  *
  * @module
  */
@@ -44,6 +45,17 @@ const UNIFIED = [
   "sh",
 ];
 
+/** A real cgroup v2 host with all controllers: slow, as it is emulated. */
+const VM: Part = {
+  name: "cgroup2 (in a VM)",
+  argv: [
+    "tests/support/vm.sh",
+    "--",
+    "tests/support/in-vm.sh",
+    "./tests/integration/cgroup2.test.ts",
+  ],
+};
+
 function parts(): Part[] {
   const integration = readdirSync(join(root, "tests/integration"))
     .filter((file) => file.endsWith(".test.ts"))
@@ -63,6 +75,7 @@ function parts(): Part[] {
     ...files
       .filter(({ name }) => name.startsWith("mounts"))
       .map(({ name, argv }) => ({ name: `${name} (on a shared /)`, argv: [...SHARED, ...argv] })),
+    ...(process.env["THAW_SKIP_VM"] && !process.env["CI"] ? [] : [VM]),
   ];
 }
 

@@ -83,3 +83,54 @@ test("a cgroup in use is refused and left as it is", () => {
   expect(lab.status(first)).toBe("running");
   countsOn(bundle, bundle.count());
 });
+
+// A view of a hybrid machine has no controllers to speak of; the VM of the suite has them all.
+const available = readFileSync("/sys/fs/cgroup/cgroup.controllers", "utf8").split(/\s+/);
+const hasControllers = ["memory", "pids", "cpu", "cpuset", "io"].every((c) =>
+  available.includes(c),
+);
+
+test.skipIf(!hasControllers)("every limit ends up as with runc", () => {
+  using lab = new Lab();
+  const bundle = lab.bundle(undefined, (config: Json) => {
+    config.linux.resources = {
+      devices: [{ allow: false, access: "rwm" }],
+      memory: { limit: 209715200, reservation: 104857600, swap: 314572800 },
+      pids: { limit: 77 },
+      cpu: { shares: 512, quota: 50000, period: 100000, burst: 1000, cpus: "0", mems: "0" },
+      blockIO: { throttleReadBpsDevice: [{ major: 254, minor: 0, rate: 1048576 }] },
+      unified: { "memory.high": "199229440" },
+    };
+  });
+  const id = lab.id();
+  const image = lab.checkpointed(bundle, id);
+  const files = [
+    "memory.max",
+    "memory.low",
+    "memory.high",
+    "memory.swap.max",
+    "pids.max",
+    "cpu.weight",
+    "cpu.max",
+    "cpu.max.burst",
+    "cpuset.cpus",
+    "cpuset.mems",
+    "io.max",
+  ];
+  const look = () => {
+    const directory = lab.state(id).cgroup_paths[""];
+    return files.map((file) => `${file}: ${readFileSync(`${directory}/${file}`, "utf8").trim()}`);
+  };
+  must(lab.restore(bundle, image, id));
+  const thaw = look();
+  lab.delete(id);
+  must(lab.runc(["restore", "-d", "--bundle", bundle.path, "--image-path", image, id]));
+  expect(thaw).toEqual(look());
+  expect(thaw.slice(0, 5)).toEqual([
+    "memory.max: 209715200",
+    "memory.low: 104857600",
+    "memory.high: 199229440",
+    "memory.swap.max: 104857600",
+    "pids.max: 77",
+  ]);
+});

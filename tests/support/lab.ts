@@ -226,6 +226,17 @@ export class Lab implements Disposable {
   [Symbol.dispose](): void {
     for (const id of new Set([...this.#ids, ...list(this.root)])) this.delete(id);
     for (const mount of mountsBelow(this.path).reverse()) run(["umount", "-l", mount]);
+    // A killed restore leaves empty cgroups, which `runc delete` knows nothing of.
+    const cgroups = [
+      "find",
+      "/sys/fs/cgroup",
+      "-depth",
+      "-type",
+      "d",
+      "-name",
+      `${this.path.slice(5)}*`,
+    ];
+    run([...cgroups, "-exec", "rmdir", "{}", "+"]);
     refuseMounts(this.path);
     rmSync(this.path, { recursive: true, force: true });
   }
