@@ -132,9 +132,11 @@ export class Lab implements Disposable {
       },
       count: () => {
         const counted = join(rootfs, "tmp/n");
-        for (let text = ""; existsSync(counted); ) {
-          text = readFileSync(counted, "utf8");
-          if (text !== "") return Number(text); // else it is being written
+        // Empty while it is being written, and for good when it was checkpointed just then.
+        for (let tries = 0; tries < 20 && existsSync(counted); tries++) {
+          const text = readFileSync(counted, "utf8");
+          if (text !== "") return Number(text);
+          Bun.sleepSync(10);
         }
         return 0;
       },
@@ -283,11 +285,18 @@ export function traces(lab: Lab): string[] {
     ...readFileSync("/proc/self/mountinfo", "utf8").split("\n"),
     ...cgroupDirectories("/sys/fs/cgroup").filter((path) => path.includes(lab.path.slice(5))),
     ...list(lab.root).map((name) => `state ${name}`),
-    ...list("/tmp")
-      .filter((name) => name.startsWith(".criu"))
-      .map((name) => `/tmp/${name}`),
+    ...criuDirectories().map((name) => `/tmp/${name}`),
     ...processesOf(lab).map((line) => `process ${line}`),
   ].sort();
+}
+
+/** CRIU's temporary directories that stay: one of a CRIU at work elsewhere is gone in a moment. */
+function criuDirectories(): string[] {
+  const found = () => list("/tmp").filter((name) => name.startsWith(".criu"));
+  const first = found();
+  if (first.length === 0) return first;
+  Bun.sleepSync(2000);
+  return found().filter((name) => first.includes(name));
 }
 
 function list(directory: string): string[] {
