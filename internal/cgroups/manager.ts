@@ -38,10 +38,7 @@ export interface JoinedCgroup extends Disposable {
 export function refuseBusyCgroup(paths: ReadonlyMap<string, string>): void {
   const directory = mainDirectory(paths);
   const pids = pidsBelow(directory);
-  if (pids.length > 0)
-    throw new ThawError(`container's cgroup is not empty: ${pids.length} process(es) found`, {
-      hint: `another container uses ${directory}: end it, or change linux.cgroupsPath`,
-    });
+  if (pids.length > 0) throw busy(directory, pids.length);
   const [file, frozen, thawed] = paths.has("freezer")
     ? [`${paths.get("freezer")}/freezer.state`, "FROZEN", "THAWED"]
     : [`${directory}/cgroup.freeze`, "1", "0"];
@@ -49,6 +46,12 @@ export function refuseBusyCgroup(paths: ReadonlyMap<string, string>): void {
     throw new ThawError("container's cgroup unexpectedly frozen", {
       hint: `thaw it: echo ${thawed} > ${file}`,
     });
+}
+
+function busy(directory: string, count: number): ThawError {
+  return new ThawError(`container's cgroup is not empty: ${count} process(es) found`, {
+    hint: `another container uses ${directory}: end it, or change linux.cgroupsPath`,
+  });
 }
 
 /**
@@ -83,13 +86,21 @@ export function joinCgroup(
 ): JoinedCgroup {
   using undo = new DisposableStack();
   const made: string[] = [];
-  undo.defer(() => removeCgroups(paths, made));
+  let ours = false;
+  undo.defer(() => {
+    if (!ours) sendSignal(pid, SIGKILL);
+    removeCgroups(paths, made, ours);
+  });
   for (const [controller, directory] of paths) {
     makeDirectories(directory, made);
     if (isV2(paths)) enableControllers(directory);
     if (controller === "cpuset") inheritCpuset(directory);
     write(directory, "cgroup.procs", String(pid));
   }
+  // Two at once may both have found it empty: now each sees the other, and neither may kill.
+  const others = pidsBelow(mainDirectory(paths)).filter((other) => other !== pid);
+  if (others.length > 0) throw busy(mainDirectory(paths), others.length);
+  ours = true;
   if (isV2(paths)) setUnifiedLimits(mainDirectory(paths), cgroup);
   else setLimits(paths, cgroup);
   const done = undo.move();
@@ -195,17 +206,21 @@ function childCgroups(directory: string): string[] {
 
 // How long processes that were killed may take to leave, in milliseconds.
 const PATIENCE = 5000;
+// The same for our own criu in a cgroup that turned out to be somebody else's.
+const OTHERS_PATIENCE = 500;
 
 /**
- * Ends what is left in the container's cgroups and removes them, with the parents in `made`.
+ * Removes the container's cgroups, with the parents in `made`.
  *
+ * @param ours whether nobody else was there when we joined: then what is left in them is ended
  * @throws ThawError naming the directories that stayed
  */
 export function removeCgroups(
   paths: ReadonlyMap<string, string>,
-  made: readonly string[] = [],
+  made: readonly string[],
+  ours: boolean,
 ): void {
-  const deadline = performance.now() + PATIENCE;
+  const deadline = performance.now() + (ours ? PATIENCE : OTHERS_PATIENCE);
   const failures: string[] = [];
   for (;;) {
     failures.length = 0;
@@ -213,10 +228,10 @@ export function removeCgroups(
       attempt(() => removeTree(directory), failures);
     }
     if (failures.length === 0) break;
+    if (performance.now() > deadline && !ours) break; // its user removes it
     if (performance.now() > deadline)
       throw new ThawError(`unable to remove container's cgroup: ${failures.join("; ")}`);
-    // Only where it was made sure that there was nobody before.
-    for (const pid of pidsBelow(mainDirectory(paths))) sendSignal(pid, SIGKILL);
+    if (ours) for (const pid of pidsBelow(mainDirectory(paths))) sendSignal(pid, SIGKILL);
     Bun.sleepSync(5);
   }
   // Parents are removed only while nobody else uses them.

@@ -4,7 +4,14 @@ import { readSync, writeSync } from "node:fs";
 import { O_NONBLOCK } from "../linux/fd.ts";
 import { EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
 import { type Child, type ExitStatus, reapOrphans, sendSignal } from "../linux/process.ts";
-import { type Interrupts, POLLIN, POLLOUT, poll, waitReady } from "../linux/signal.ts";
+import {
+  type Interrupts,
+  POLLIN,
+  POLLOUT,
+  poll,
+  terminationName,
+  waitReady,
+} from "../linux/signal.ts";
 
 const BUFFER = 64 * 1024;
 // A blocking write this large never blocks when poll(2) says that there is room (PIPE_BUF).
@@ -116,15 +123,15 @@ export async function copyUntilExit(parts: Foreground): Promise<ExitStatus> {
     copies.forEach((copy, i) => {
       if ((events[i] ?? 0) !== 0) copy.step();
     });
-    reapOrphans(init.pid);
+    reapOrphans([init.pid]);
     if (ended !== 0) status = init.reap();
   }
   // A process that outlived init may hold a pipe open for ever: only what is there goes out.
   while (outputs.some((copy) => copy.busy)) {
-    const events = await waitReady(
-      outputs.map((copy) => copy.watch()),
-      quiet,
-    );
+    const signal = { fd: forwarding?.fd ?? -1, events: POLLIN };
+    const [, ...events] = await waitReady([signal, ...outputs.map((copy) => copy.watch())], quiet);
+    // A reader that has stopped reading would keep us for ever.
+    if (forwarding?.take().some((number) => terminationName(number) !== undefined)) break;
     outputs.forEach((copy, i) => {
       if ((events[i] ?? 0) !== 0) copy.step();
     });

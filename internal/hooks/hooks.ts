@@ -4,7 +4,7 @@ import { readSync, writeSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { O_NONBLOCK, pipe } from "../linux/fd.ts";
 import { EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
-import { type Child, type ExitStatus, spawn } from "../linux/process.ts";
+import { type Child, childEnvironment, type ExitStatus, spawn } from "../linux/process.ts";
 import { type Interrupts, POLLIN, POLLOUT, waitReady } from "../linux/signal.ts";
 import type { Hook } from "../oci/config.ts";
 
@@ -58,8 +58,8 @@ async function runHook(
     libc.fcntl(end.fd, F_SETFL, O_NONBLOCK);
   const child = spawn({
     file: hook.path,
-    argv: hook.args ?? [hook.path],
-    env: hook.env ?? [],
+    argv: hook.args?.length ? hook.args : [hook.path],
+    env: hook.env ?? childEnvironment(), // without `env`, Go passes on the runtime's own
     fds: [stdin.read.fd, stdout.write.fd, stderr.write.fd],
     ownGroup: true,
   });

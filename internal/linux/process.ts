@@ -204,23 +204,14 @@ export function children(): number[] {
 }
 
 /**
- * Ends and reaps the children that came since `before`: an init that CRIU made ours and never
- * told us of, and what CRIU left when it was killed. Call it when none of them is to live on.
+ * Reaps orphans that became ours and have ended; never blocks. Those that live are a hook's daemons,
+ * and none of our business: what belongs to the container is ended through its cgroup.
  *
- * @param before children that are not ours to end: they were there when thaw was executed
+ * @param kept children to leave alone
  */
-export function endStrayChildren(before: readonly number[]): void {
+export function reapOrphans(kept: readonly number[]): void {
   for (const pid of children()) {
-    if (before.includes(pid)) continue;
-    libc.kill(pid, SIGKILL);
-    waitpid(pid);
-  }
-}
-
-/** Reaps orphans that became ours and have ended, all but `kept`; never blocks. */
-export function reapOrphans(kept: number): void {
-  for (const pid of children()) {
-    if (pid !== kept) libc.waitpid(pid, memory(4).bytes, WNOHANG);
+    if (!kept.includes(pid)) libc.waitpid(pid, memory(4).bytes, WNOHANG);
   }
 }
 

@@ -26,8 +26,11 @@ const ALL = (1n << 64n) - 1n;
 
 /** The signal mask the caller started thaw with. */
 export function callersMask(): bigint {
-  const carried = process.env[MASK_VARIABLE];
-  return carried === undefined ? signalMask("SigBlk") : BigInt(`0x${carried}`);
+  const carried = process.env[MASK_VARIABLE] ?? "";
+  const blocked = signalMask("SigBlk");
+  // Anybody may set a variable; only after our own execution SIGTERM is blocked as well.
+  const isOurs = /^[0-9a-f]{1,16}$/.test(carried) && (blocked & bit(SIGTERM)) !== 0n;
+  return isOurs ? BigInt(`0x${carried}`) : blocked;
 }
 
 /**

@@ -44,7 +44,7 @@ function isDirectory(path: string): boolean {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
   } catch (cause) {
     if (text.trim() === "") throw new ThawError("EOF", { hint: `${CONFIG} is empty` });
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -52,6 +52,13 @@ function parse(text: string): unknown {
       hint: `correct ${CONFIG} in the bundle`,
     });
   }
+}
+
+/** Integers a double cannot hold (limits of "unlimited", seccomp masks) become bigints. */
+function exact(_key: string, value: unknown, context: { source: string }): unknown {
+  const rounded =
+    typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+  return rounded && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
 }
 
 /** Whether a string, a list or an object is still open at the end. */

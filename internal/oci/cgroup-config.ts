@@ -131,8 +131,9 @@ function rdma(limits: SpecResources["rdma"]): Cgroup["rdma"] {
  * opencontainers/cgroups 0.0.4, with 1024 shares as weight 100.
  */
 function cpuWeight(shares: number): number {
+  // A value of more than 53 bits is a bigint, which compares but does not compute with numbers.
   if (shares <= 2) return 1;
   if (shares >= 262144) return 10000;
-  const l = Math.log2(shares);
+  const l = Math.log2(Number(shares));
   return Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34));
 }

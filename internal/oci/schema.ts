@@ -234,25 +234,28 @@ function orZero(value: unknown, shape: Shape, place: Place): unknown {
   return "list" in shape ? [] : {};
 }
 
-const RANGES: Readonly<Record<string, readonly [number, number]>> = {
-  int: [-(2 ** 63), 2 ** 63],
-  int64: [-(2 ** 63), 2 ** 63],
-  uint16: [0, 2 ** 16 - 1],
-  uint32: [0, 2 ** 32 - 1],
-  uint64: [0, 2 ** 64],
+const RANGES: Readonly<Record<string, readonly [bigint, bigint]>> = {
+  int: [-(2n ** 63n), 2n ** 63n - 1n],
+  int64: [-(2n ** 63n), 2n ** 63n - 1n],
+  uint16: [0n, 2n ** 16n - 1n],
+  uint32: [0n, 2n ** 32n - 1n],
+  uint64: [0n, 2n ** 64n - 1n],
 };
 
 function checkScalar(value: unknown, shape: Scalar, place: Place): void {
   const kind = shape === "string" ? "string" : shape === "bool" ? "boolean" : "number";
-  if (typeof value !== kind) throw mismatch(value, shape, place);
-  if (typeof value !== "number") return;
-  const [least, most] = RANGES[shape] ?? [0, 0];
-  if (!Number.isInteger(value) || value < least || value > most)
+  const found = typeof value === "bigint" ? "number" : typeof value;
+  if (found !== kind) throw mismatch(value, shape, place);
+  if (typeof value !== "number" && typeof value !== "bigint") return;
+  const [least, most] = RANGES[shape] ?? [0n, 0n];
+  const whole = typeof value === "bigint" || Number.isInteger(value);
+  if (!whole || value < least || value > most)
     throw mismatch(value, shape, place, `number ${value}`);
 }
 
 function mismatch(value: unknown, shape: Shape, place: Place, shown?: string): ThawError {
-  const kind = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  const kinds: Record<string, string> = { boolean: "bool", bigint: "number" };
+  const kind = Array.isArray(value) ? "array" : (kinds[typeof value] ?? typeof value);
   const type = goType(shape);
   const target =
     place.path === ""

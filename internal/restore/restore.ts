@@ -17,6 +17,7 @@ import { terminalStdio } from "../console/terminal.ts";
 import { describeOptions } from "../criu/options.ts";
 import { CriuError, startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
+import { describe } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import {
   AT_FDCWD,
@@ -34,11 +35,12 @@ import {
   becomeSubreaper,
   type Child,
   children,
-  endStrayChildren,
+  reapOrphans,
   restoreNofileLimit,
 } from "../linux/process.ts";
 import { catchInterrupts, type Interrupts } from "../linux/signal.ts";
 import { blockAllSignals, readSignals } from "../linux/signalfd.ts";
+import type { Log } from "../log/log.ts";
 import { externalMounts } from "../mounts/external.ts";
 import { makeMountpoints } from "../mounts/mountpoints.ts";
 import { hostId } from "../oci/convert.ts";
@@ -77,16 +79,29 @@ export async function restore(options: RestoreOptions): Promise<number> {
   state.note(recordOf(plan, undefined));
   makeNotifyDirectory(state);
   const io = container.use(openStdio(plan));
-  container.defer(() => endStrayChildren(strangers));
+  container.defer(() => reapOrphans(strangers));
   if (!options.noSubreaper) becomeSubreaper();
   const init = await restoreTasks({ plan, state, io, interrupts, container });
   io.handedOver();
   if (plan.pidFile !== undefined) writePidFile(plan.pidFile, init.pid);
 
-  if (!options.detach) return (await io.copyUntilExit(init, interrupts)).code;
+  if (!options.detach) {
+    const { code } = await io.copyUntilExit(init, interrupts);
+    await destroy(container.move(), options.log);
+    return code;
+  }
   container.move(); // from here on the container is its owner's
   init.release();
   return 0;
+}
+
+/** The end of a container that has ended by itself: its status counts, not how this goes (runc too). */
+async function destroy(container: AsyncDisposableStack, log: Log): Promise<void> {
+  try {
+    await container.disposeAsync();
+  } catch (error) {
+    log.warn(`unable to destroy container: ${describe(error)}`);
+  }
 }
 
 interface Parts {

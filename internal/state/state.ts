@@ -164,17 +164,37 @@ export function claimState(root: string, id: string): ClaimedState {
     if (hasErrno(error, EEXIST)) throw taken(path, id);
     throw error;
   }
+  const { dev, ino, birthtimeMs } = statSync(path); // an inode number alone is used again
+  // Whoever deleted it meanwhile, and claimed the id again, keeps what is there now.
+  const isOurs = () => {
+    const now = statOrUndefined(path);
+    return (
+      now !== undefined && now.birthtimeMs === birthtimeMs && now.dev === dev && now.ino === ino
+    );
+  };
   return {
     path,
     note: (record) => writeAtomically(path, RECORD, JSON.stringify(record)),
-    save: (state) => writeAtomically(path, "state.json", JSON.stringify(state)),
+    save: (state) => writeAtomically(path, "state.json", stringify(state)),
     settle: () => {
       const root = join(path, "criu-root");
       wrapFs(`rmdir ${root}`, () => rmdirSync(root));
       removeFile(join(path, RECORD));
     },
-    [Symbol.dispose]: () => removeStateDirectory(path),
+    [Symbol.dispose]: () => {
+      if (isOurs()) removeStateDirectory(path);
+    },
   };
+}
+
+// TypeScript does not know JSON.rawJSON yet (ECMAScript, JSON.parse source text access).
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** JSON with integers of 64 bits in full: runc cannot read them rounded. */
+function stringify(state: State): string {
+  return JSON.stringify(state, (_, value) =>
+    typeof value === "bigint" ? rawJSON(String(value)) : value,
+  );
 }
 
 /** mkdir -p with mode 0700, worded like Go's os.MkdirAll: the first directory that failed. */

@@ -68,7 +68,7 @@ function swapMax(cgroup: Cgroup): string | undefined {
   if (memory === 0) throw new ThawError("unable to set swap limit without memory limit");
   if (memory === -1) return String(both);
   if (both < memory) throw new ThawError("memory+swap limit should be >= memory limit");
-  return String(both - memory);
+  return String(BigInt(both) - BigInt(memory)); // either may have more than 53 bits
 }
 
 const DEFAULT_PERIOD = 100_000; // microseconds
