@@ -21,29 +21,16 @@ interface Part {
 
 const timeout = "--timeout=120000";
 
-/** A systemd host has `/` shared; this machine may not. Mounts are tested both ways. */
-const SHARED = [
-  "unshare",
-  "-m",
-  "--propagation",
-  "private",
-  "sh",
-  "-c",
-  'mount --make-rshared / && exec "$@"',
-  "sh",
+/** Runs a command in a mount namespace of its own, after a line of shell has changed it. */
+const inNamespace = (change: string) => [
+  ...["unshare", "-m", "--propagation", "private", "sh", "-c", `${change} && exec "$@"`, "sh"],
 ];
 
+/** A systemd host has `/` shared; this machine may not. Mounts are tested both ways. */
+const SHARED = inNamespace("mount --make-rshared /");
+
 /** A host with cgroup v2 alone; where the machine is one, this changes nothing. */
-const UNIFIED = [
-  "unshare",
-  "-m",
-  "--propagation",
-  "private",
-  "sh",
-  "-c",
-  'umount -R -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"',
-  "sh",
-];
+const UNIFIED = inNamespace("umount -R -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup");
 
 /** A real cgroup v2 host with all controllers: slow, as it is emulated. */
 const VM: Part = {

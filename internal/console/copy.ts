@@ -1,8 +1,7 @@
 /** Copying between the caller's streams and a container's, until it ends. @module */
 
 import { readSync, writeSync } from "node:fs";
-import { O_NONBLOCK } from "../linux/fd.ts";
-import { EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
+import { EAGAIN, hasErrno, memory } from "../linux/libc.ts";
 import { type Child, type ExitStatus, reapOrphans, sendSignal } from "../linux/process.ts";
 import {
   type Interrupts,
@@ -16,12 +15,6 @@ import {
 const BUFFER = 64 * 1024;
 // A blocking write this large never blocks when poll(2) says that there is room (PIPE_BUF).
 const CALLERS_CHUNK = 4096;
-const F_SETFL = 4;
-
-/** Makes an end of ours non-blocking; never one that the caller or the container has too. */
-export function makeNonBlocking(fd: number): void {
-  libc.fcntl(fd, F_SETFL, O_NONBLOCK);
-}
 
 /** One direction: from one descriptor to another through a buffer. */
 export class Copy {

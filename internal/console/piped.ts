@@ -1,8 +1,7 @@
 /** Standard streams of a container we stay with: three pipes (runc: setupProcessPipes). @module */
 
-import { type OwnedFd, pipe } from "../linux/fd.ts";
-import { check, libc } from "../linux/libc.ts";
-import { Copy, copyUntilExit, makeNonBlocking } from "./copy.ts";
+import { changeOwner, makeNonBlocking, type OwnedFd, pipe } from "../linux/fd.ts";
+import { Copy, copyUntilExit } from "./copy.ts";
 import { NO_TERMINAL, type Stdio } from "./stdio.ts";
 
 /**
@@ -19,7 +18,7 @@ export function pipedStdio(uid: number, gid: number): Stdio {
     undo.use(write);
   }
   const theirs: OwnedFd[] = [stdin.read, stdout.write, stderr.write];
-  for (const { fd } of theirs) check(libc.fchown(fd, uid, gid), "fchown a pipe of the container");
+  for (const { fd } of theirs) changeOwner(fd, uid, gid);
   for (const { fd } of [stdin.write, stdout.read, stderr.read]) makeNonBlocking(fd);
   const done = undo.move();
   return {

@@ -2,9 +2,9 @@
 
 import { isatty } from "node:tty";
 import { ThawError } from "../errors/errors.ts";
-import { AT_FDCWD, duplicate, O_RDWR, type OwnedFd, openAt } from "../linux/fd.ts";
+import { AT_FDCWD, duplicate, makeNonBlocking, O_RDWR, type OwnedFd, openAt } from "../linux/fd.ts";
 import { clearNewlineMapping, copyWindowSize, makeRaw } from "../linux/terminal.ts";
-import { Copy, copyUntilExit, makeNonBlocking } from "./copy.ts";
+import { Copy, copyUntilExit } from "./copy.ts";
 import { missingTerminal, type Stdio } from "./stdio.ts";
 
 /**

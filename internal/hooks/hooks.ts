@@ -2,8 +2,8 @@
 
 import { readSync, writeSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
-import { O_NONBLOCK, pipe } from "../linux/fd.ts";
-import { EAGAIN, hasErrno, libc, memory } from "../linux/libc.ts";
+import { makeNonBlocking, pipe } from "../linux/fd.ts";
+import { EAGAIN, hasErrno, memory } from "../linux/libc.ts";
 import { type Child, childEnvironment, type ExitStatus, spawn } from "../linux/process.ts";
 import { type Interrupts, POLLIN, POLLOUT, waitReady } from "../linux/signal.ts";
 import type { Hook } from "../oci/config.ts";
@@ -40,8 +40,6 @@ export async function runHooks(
   }
 }
 
-const F_SETFL = 4;
-
 async function runHook(
   hook: Hook,
   input: string,
@@ -54,8 +52,7 @@ async function runHook(
   for (const end of [stdin, stdout, stderr].flatMap(({ read, write }) => [read, write]))
     scope.use(end);
   // Only our own ends: the hook's are other file descriptions.
-  for (const end of [stdin.write, stdout.read, stderr.read])
-    libc.fcntl(end.fd, F_SETFL, O_NONBLOCK);
+  for (const end of [stdin.write, stdout.read, stderr.read]) makeNonBlocking(end.fd);
   const child = spawn({
     file: hook.path,
     argv: hook.args?.length ? hook.args : [hook.path],

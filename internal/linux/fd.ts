@@ -31,6 +31,7 @@ export const AT_FDCWD = -100;
 const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
 const F_SETFD = 2;
+const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 const SYS_close_range = 436;
 const CLOSE_RANGE_CLOEXEC = 4;
@@ -110,4 +111,14 @@ export function describeFd(pid: number | "self", fd: number): string {
   } catch {
     return "";
   }
+}
+
+/** Makes an end of ours non-blocking; never one that the caller or the container has too. */
+export function makeNonBlocking(fd: number): void {
+  libc.fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+/** Gives an open file another owner on the host (fchown(2)). @throws SyscallError EPERM */
+export function changeOwner(fd: number, uid: number, gid: number): void {
+  check(libc.fchown(fd, uid, gid), `change the owner of descriptor ${fd}`);
 }

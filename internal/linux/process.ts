@@ -103,7 +103,14 @@ export function spawn(options: SpawnOptions): Child {
   // The strings must outlive the call; reading them here keeps them.
   if (failed !== 0 || argv.owned.length + env.owned.length === 0)
     throw new SyscallError(`exec ${options.file}`, failed);
-  return childOf(pid.view.getInt32(0, true), options.ownGroup === true);
+  const started = pid.view.getInt32(0, true);
+  try {
+    return childOf(started, options.ownGroup === true);
+  } catch (error) {
+    libc.kill(started, SIGKILL); // nobody else knows of it
+    waitpid(started);
+    throw error;
+  }
 }
 
 /**

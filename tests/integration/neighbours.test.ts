@@ -92,16 +92,17 @@ test("a restore that fails leaves another container in the same cgroup alone", a
         image,
         id,
       ],
-      { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
+      { stdin: "ignore", stdout: "ignore", stderr: "pipe" },
     ),
   );
   const statuses = await Promise.all(started.map((child) => child.exited));
   expect(statuses[0]).toBe(1);
   const other = made[1] as (typeof made)[number];
+  const said = await new Response(started[1]?.stderr).text();
   if (statuses[1] === 0) {
     await Bun.sleep(500);
     countsOn(other.bundle, other.bundle.count());
-  }
+  } else expect(said).toContain("container's cgroup is not empty");
   lab.delete(other.id);
   run(["rmdir", `/sys/fs/cgroup/pids${path}`]);
 });
