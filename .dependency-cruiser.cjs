@@ -4,7 +4,7 @@ const ranks = [
   ["linux", "log"],
   ["oci", "images", "console"],
   ["criu", "state", "cgroups", "hooks"],
-  ["mounts"],
+  ["mounts", "lazy"],
   ["restore"],
 ];
 const down = ranks.flatMap((rooms, rank) =>

@@ -23,9 +23,9 @@ export function overview(): string {
     "  thaw [global options] COMMAND [options] [ID]",
     "",
     heading("Commands"),
-    ...Object.entries(commands).map(
-      ([name, { description }]) => `  ${name.padEnd(12)}${description}`,
-    ),
+    ...Object.entries(commands)
+      .filter(([, { hidden }]) => !hidden)
+      .map(([name, { description }]) => `  ${name.padEnd(12)}${description}`),
     "",
     heading("Global options"),
     ...flagLines(globalFlags),

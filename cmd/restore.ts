@@ -1,6 +1,7 @@
 /** `thaw restore`: flags to options, and the call. @module */
 
 import { defineCommand } from "citty";
+import { ThawError } from "../internal/errors/errors.ts";
 import { restore } from "../internal/restore/restore.ts";
 import type { Command, Invocation } from "./command.ts";
 import type { Flags, Parsed } from "./flags.ts";
@@ -47,7 +48,14 @@ const flags = {
   },
   "lazy-pages": {
     type: "boolean",
-    description: "fetch memory on demand, from a criu lazy-pages daemon in the work path",
+    description:
+      "let the container run before its memory is there: a criu lazy-pages daemon, started unless one listens in the work path, brings it",
+  },
+  "status-fd": {
+    type: "string",
+    valueHint: "FD",
+    description:
+      "with --lazy-pages: write a NUL byte to this descriptor when the last page has arrived; closed without one: it never will",
   },
   "file-locks": { type: "boolean", description: "restore file locks" },
   "manage-cgroups-mode": {
@@ -139,9 +147,19 @@ function toOptions(parsed: Parsed) {
     fileLocks: bool("file-locks"),
     autoDedup: bool("auto-dedup"),
     lazyPages: bool("lazy-pages"),
+    statusFd: statusFd(text("status-fd")),
     manageCgroupsMode: text("manage-cgroups-mode") ?? "",
     emptyNamespaces: parsed.lists.get("empty-ns") ?? [],
     lsmProfile: text("lsm-profile"),
     lsmMountContext: text("lsm-mount-context"),
   };
+}
+
+function statusFd(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text))
+    throw new ThawError(`invalid value ${JSON.stringify(text)} for flag -status-fd: parse error`, {
+      hint: "give the number of an open descriptor",
+    });
+  return Number(text);
 }

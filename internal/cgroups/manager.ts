@@ -209,6 +209,17 @@ const PATIENCE = 5000;
 // The same for our own criu in a cgroup that turned out to be somebody else's.
 const OTHERS_PATIENCE = 500;
 
+/** Kills every process of the container's cgroup, and waits (five seconds at most) until they have gone. */
+export function endProcesses(paths: ReadonlyMap<string, string>): void {
+  const deadline = performance.now() + PATIENCE;
+  for (;;) {
+    const pids = pidsBelow(mainDirectory(paths));
+    if (pids.length === 0 || performance.now() > deadline) return;
+    for (const pid of pids) sendSignal(pid, SIGKILL);
+    Bun.sleepSync(5);
+  }
+}
+
 /**
  * Removes the container's cgroups, with the parents in `made`.
  *

@@ -82,14 +82,21 @@ export function startCriu(fds: CriuFds, interrupts: Interrupts): CriuSession {
   };
 }
 
+/** Absolute path of the criu to use. @throws ThawError when there is none on PATH */
+export function findCriu(): string {
+  return orUnusable(() => lookPath("criu"));
+}
+
 function startProcess(fds: readonly number[]): Child {
+  const file = findCriu();
+  return orUnusable(() =>
+    spawn({ file, argv: ["criu", "swrk", "3"], env: childEnvironment(), fds }),
+  );
+}
+
+function orUnusable<T>(action: () => T): T {
   try {
-    return spawn({
-      file: lookPath("criu"),
-      argv: ["criu", "swrk", "3"],
-      env: childEnvironment(),
-      fds,
-    });
+    return action();
   } catch (cause) {
     throw new ThawError("CRIU version check failed", {
       cause,

@@ -14,7 +14,7 @@ const BPF_F_ALLOW_MULTI = 2;
 const ATTR_SIZE = 48;
 
 function bpf(command: number, attr: Uint8Array): number {
-  return Number(libc.syscall(SYS_bpf, command, ptr(attr), ATTR_SIZE));
+  return Number(libc.syscall(SYS_bpf, command, ptr(attr), ATTR_SIZE, 0));
 }
 
 /**

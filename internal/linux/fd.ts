@@ -86,11 +86,19 @@ export function isOpen(fd: number): boolean {
 }
 
 /**
+ * Whether the caller passed this descriptor. Ask early: Bun marks all of them close-on-exec at start,
+ * so that only what they are tells its own (epoll, eventfd) from the caller's.
+ */
+export function isCallers(fd: number): boolean {
+  return isOpen(fd) && !describeFd("self", fd).startsWith("anon_inode:");
+}
+
+/**
  * Makes every descriptor but 0, 1 and 2 close-on-exec: what the caller leaked into thaw stays
  * with thaw. close_range(2) since Linux 5.11, one by one before.
  */
 export function keepDescriptorsPrivate(): void {
-  if (libc.syscall(SYS_close_range, 3, 0xffffffff, CLOSE_RANGE_CLOEXEC) === 0) return;
+  if (libc.syscall(SYS_close_range, 3, 0xffffffff, CLOSE_RANGE_CLOEXEC, 0) === 0) return;
   for (const name of readdirSync("/proc/self/fd")) {
     if (Number(name) > 2) libc.fcntl(Number(name), F_SETFD, FD_CLOEXEC);
   }

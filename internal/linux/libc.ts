@@ -48,7 +48,7 @@ export const libc = dlopen(LIBC, {
   socket: { args: ["i32", "i32", "i32"], returns: "i32" },
   socketpair: { args: ["i32", "i32", "i32", "ptr"], returns: "i32" },
   strerror: { args: ["i32"], returns: "cstring" },
-  syscall: { args: ["i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
   tcgetattr: { args: ["i32", "ptr"], returns: "i32" },
   tcsetattr: { args: ["i32", "i32", "ptr"], returns: "i32" },
   umask: { args: ["u32"], returns: "u32" },
@@ -153,3 +153,5 @@ export const ENOTDIR = 20;
 export const EINVAL = 22;
 /** errno(3). */
 export const ELOOP = 40;
+/** errno(3). */
+export const EPROTOTYPE = 91;

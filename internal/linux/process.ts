@@ -11,6 +11,7 @@ import { callersEnvironment, callersMask, MASK_VARIABLE } from "./signalfd.ts";
 const POSIX_SPAWN_SETPGROUP = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
+const POSIX_SPAWN_SETSID = 0x80;
 const WNOHANG = 1;
 const RLIMIT_NOFILE = 7;
 const SYS_pidfd_open = 434;
@@ -28,6 +29,8 @@ export interface SpawnOptions {
   readonly env: readonly (string | Buffer)[];
   /** Give it a process group of its own, which `kill()` ends as a whole. */
   readonly ownGroup?: boolean;
+  /** Give it a session of its own: what is typed at the caller's terminal does not reach it. */
+  readonly ownSession?: boolean;
   /** The child's descriptors: index is the number there, value the descriptor here. */
   readonly fds: readonly number[];
 }
@@ -86,7 +89,8 @@ export function spawn(options: SpawnOptions): Child {
   mask.view.setBigUint64(0, callersMask(), true);
   libc.posix_spawnattr_setsigmask(attributes.bytes, mask.bytes);
   const group = options.ownGroup === true ? POSIX_SPAWN_SETPGROUP : 0; // its own: the default is 0
-  const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | group;
+  const session = options.ownSession === true ? POSIX_SPAWN_SETSID : 0;
+  const flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | group | session;
   libc.posix_spawnattr_setflags(attributes.bytes, flags);
   const argv = cstringArray(options.argv);
   const env = cstringArray(options.env);
@@ -125,7 +129,7 @@ export function adopt(pid: number): Child {
 }
 
 function childOf(pid: number, ownsGroup: boolean): Child {
-  const opened = Number(libc.syscall(SYS_pidfd_open, pid, 0, 0));
+  const opened = Number(libc.syscall(SYS_pidfd_open, pid, 0, 0, 0));
   const pidfd = owned(check(opened, `pidfd_open ${pid}`));
   let status: ExitStatus | undefined;
   const reap = (): ExitStatus => {

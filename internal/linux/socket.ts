@@ -1,12 +1,14 @@
 /** A pair of connected packet sockets, and descriptors passed along. @module */
 
 import { ptr } from "bun:ffi";
-import { type OwnedFd, owned } from "./fd.ts";
+import { basename, dirname } from "node:path";
+import { AT_FDCWD, O_DIRECTORY, O_PATH, type OwnedFd, openAt, owned } from "./fd.ts";
 import {
   check,
   cstring,
   EINTR,
   EINVAL,
+  EPROTOTYPE,
   errno,
   libc,
   type Memory,
@@ -16,6 +18,7 @@ import {
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
@@ -123,17 +126,36 @@ function passedFds(header: Memory, control: Memory): OwnedFd[] {
 // struct sockaddr_un: a 16-bit family, then the path with its NUL.
 const UNIX_PATH_MAX = 107;
 
+function unixAddress(path: string): Memory {
+  const name = cstring(path);
+  if (name.length - 1 > UNIX_PATH_MAX) throw new SyscallError(`dial unix ${path}: connect`, EINVAL);
+  const address = memory(2 + name.length);
+  address.view.setUint16(0, AF_UNIX, true);
+  address.bytes.set(name, 2);
+  return address;
+}
+
+/**
+ * Whether a stream socket is bound to a path, without connecting to it: the first connection may be
+ * the only one its owner accepts. A datagram socket is refused by a live one for its type alone
+ * (EPROTOTYPE; unix(7)).
+ */
+export function isBound(path: string): boolean {
+  using directory = openAt(AT_FDCWD, dirname(path), O_PATH | O_DIRECTORY);
+  const address = unixAddress(`/proc/self/fd/${directory.fd}/${basename(path)}`);
+  const made = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  using socket = owned(check(made, `look at ${path}: socket`));
+  if (libc.connect(socket.fd, address.bytes, address.bytes.length) !== -1) return true;
+  return errno() === EPROTOTYPE;
+}
+
 /**
  * Connects to a listening AF_UNIX stream socket; does not wait for an accept.
  *
  * @throws SyscallError `dial unix PATH: connect: no such file or directory`, as Go words it
  */
 export function connectUnix(path: string): OwnedFd {
-  const name = cstring(path);
-  if (name.length - 1 > UNIX_PATH_MAX) throw new SyscallError(`dial unix ${path}: connect`, EINVAL);
-  const address = memory(2 + name.length);
-  address.view.setUint16(0, AF_UNIX, true);
-  address.bytes.set(name, 2);
+  const address = unixAddress(path);
   const made = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const socket = owned(check(made, `dial unix ${path}: socket`));
   const done = libc.connect(socket.fd, address.bytes, address.bytes.length);
@@ -166,5 +188,5 @@ export function sendDescriptor(socket: number, text: string, fd: number): void {
   header.view.setBigUint64(24, 1n, true);
   header.view.setBigUint64(32, BigInt(ptr(control.bytes)), true);
   header.view.setBigUint64(40, BigInt(control.bytes.length), true);
-  check(Number(libc.sendmsg(socket, header.bytes, MSG_NOSIGNAL)), "send the terminal");
+  check(Number(libc.sendmsg(socket, header.bytes, MSG_NOSIGNAL)), `send ${text}`);
 }

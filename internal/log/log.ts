@@ -28,6 +28,12 @@ export interface LogOptions {
 export interface Log extends Disposable {
   /** True when lines go to standard error itself, so that an error need not be repeated there. */
   readonly isStderr: boolean;
+  /** Where lines go; it stays the log's. */
+  readonly fd: number;
+  /** How they look. */
+  readonly format: "text" | "json";
+  /** Whether debug lines are written. */
+  readonly debugging: boolean;
   /** Only with `--debug`. */
   debug(message: string): void;
   /** For whoever reads along. */
@@ -59,6 +65,9 @@ export function openLog(options: LogOptions): Log {
   };
   return {
     isStderr: fd === 2,
+    fd,
+    format: options.format,
+    debugging: options.debug,
     debug: (message) => write("debug", message),
     info: (message) => write("info", message),
     warn: (message) => write("warning", message),

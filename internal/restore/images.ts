@@ -44,7 +44,8 @@ export function openImages(plan: RestorePlan): ImageDirectories {
   };
 }
 
-function makeWorkDirectory(path: string): void {
+/** Makes the work directory: one level, mode 0700. @throws SyscallError */
+export function makeWorkDirectory(path: string): void {
   try {
     wrapFs(`mkdir ${path}`, () => mkdirSync(path, 0o700));
   } catch (error) {

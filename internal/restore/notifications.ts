@@ -16,7 +16,7 @@ export interface NotificationParts {
   /** Init exists from now on, a child of ours; it may be told more than once. */
   adoptInit(pid: number): void;
   /** Every task is restored and frozen: the moment for state.json. */
-  record(pid: number): void;
+  record(pid: number): Promise<void>;
 }
 
 /** Answers CRIU's notifications one by one. */
@@ -37,7 +37,7 @@ export function notifications(parts: NotificationParts) {
     } else if (script === "post-restore") {
       parts.io.expectMaster();
       parts.adoptInit(pid);
-      parts.record(pid);
+      await parts.record(pid);
     }
   };
 }

@@ -29,6 +29,8 @@ export interface RestoreOptions {
   readonly fileLocks: boolean;
   readonly autoDedup: boolean;
   readonly lazyPages: boolean;
+  /** With lazyPages: an open descriptor that gets a NUL byte when the last page has arrived. */
+  readonly statusFd: number | undefined;
   /** `soft`, `full`, `strict`, `ignore` or "". */
   readonly manageCgroupsMode: string;
   readonly emptyNamespaces: readonly string[];

@@ -14,15 +14,17 @@ import { cgroupsOf, joinCgroup } from "../cgroups/manager.ts";
 import { pipedStdio } from "../console/piped.ts";
 import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
 import { terminalStdio } from "../console/terminal.ts";
-import { describeOptions } from "../criu/options.ts";
-import { CriuError, startCriu } from "../criu/session.ts";
+import { type CriuOptions, describeOptions } from "../criu/options.ts";
+import { CriuError, type CriuSession, findCriu, startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
-import { describe } from "../errors/errors.ts";
+import { describe, ThawError } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
+import type { LazyPages } from "../lazy/start.ts";
 import {
   AT_FDCWD,
   describeFd,
   ensureStdio,
+  isCallers,
   keepDescriptorsPrivate,
   O_DIRECTORY,
   O_PATH,
@@ -43,11 +45,12 @@ import { blockAllSignals, readSignals } from "../linux/signalfd.ts";
 import type { Log } from "../log/log.ts";
 import { externalMounts } from "../mounts/external.ts";
 import { makeMountpoints } from "../mounts/mountpoints.ts";
+import type { Config } from "../oci/config.ts";
 import { hostId } from "../oci/convert.ts";
 import { type ClaimedState, claimState, processId } from "../state/state.ts";
 import { mountCriuRoot } from "./criu-root.ts";
 import { explainFailure } from "./failure.ts";
-import { openImages } from "./images.ts";
+import { makeWorkDirectory, openImages } from "./images.ts";
 import { openNamespaces } from "./namespaces.ts";
 import { hookState, notifications } from "./notifications.ts";
 import type { RestoreOptions } from "./options.ts";
@@ -64,6 +67,7 @@ import { restoreRequest } from "./request.ts";
 export async function restore(options: RestoreOptions): Promise<number> {
   if (!options.detach) blockAllSignals([process.argv0, ...process.argv.slice(2)]);
   const strangers = children(); // of whoever executed thaw in its own place
+  refuseStatusFd(options);
   keepDescriptorsPrivate();
   ensureStdio();
   restoreNofileLimit();
@@ -117,6 +121,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   const { plan, state, io, interrupts, container } = parts;
   const { options } = plan;
   using scope = new DisposableStack();
+  const lazy = options.lazyPages ? await lazyPages(plan, container) : undefined;
   const namespaces = scope.use(openNamespaces(plan.config));
   const mounts = scope.use(enterPrivateMounts());
   const criu = scope.use(startCriu({ stdio: io.fds, extra: namespaces.fds }, interrupts));
@@ -145,41 +150,85 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   const externalDescriptors = [0, 1, 2].map((fd) => describeFd(criu.pid, fd));
   options.log.debug("Using CRIU in RESTORE mode");
   for (const line of options.debug ? describeOptions(request) : []) options.log.debug(line);
-
-  let init: Child | undefined;
-  let recorded = false;
-  const on = notifications({
-    plan,
-    interrupts,
-    io,
-    adoptInit: (pid) => {
-      init ??= container.adopt(adopt(pid), (child) => child.kill());
-      criu.watchInit(init);
-    },
-    record: (pid) => {
-      const { id, cgroupPaths } = plan;
-      state.save(
-        restoredState({ id, pid, config, cgroupPaths, externalDescriptors, now: new Date() }),
-      );
-      recorded = true;
-    },
-  });
+  await lazy?.ready(interrupts);
   const asked = Date.now() - 1000; // file systems may keep whole seconds
   try {
-    const pid = await criu.restore(request, on);
-    if (!recorded)
-      throw new CriuError("criu reported success without its post-restore notification");
-    init ??= container.adopt(adopt(pid), (child) => child.kill());
+    const init = await askCriu({ ...parts, criu, request, config, externalDescriptors, lazy });
+    state.settle();
+    return init;
   } catch (error) {
-    throw explainFailure(error, {
+    throw explainFailure(lazy?.failure() ?? error, {
       images: plan.imagePath,
       logPath: images.log,
       since: asked,
       log: options.log,
     });
   }
-  state.settle();
-  return init;
+}
+
+interface Request extends Parts {
+  readonly criu: CriuSession;
+  readonly request: CriuOptions;
+  readonly config: Config;
+  readonly externalDescriptors: readonly string[];
+  readonly lazy: LazyPages | undefined;
+}
+
+/** The request and its notifications; returns init, which `container` owns. */
+async function askCriu(parts: Request): Promise<Child> {
+  const { plan, state, io, interrupts, container, criu, lazy } = parts;
+  let init: Child | undefined;
+  const adoptInit = (pid: number): Child => {
+    init ??= container.adopt(adopt(pid), (child) => child.kill());
+    return init;
+  };
+  let recorded = false;
+  const on = notifications({
+    plan,
+    interrupts,
+    io,
+    adoptInit: (pid) => criu.watchInit(adoptInit(pid)),
+    record: async (pid) => {
+      const { id, cgroupPaths } = plan;
+      const { config, externalDescriptors } = parts;
+      if (lazy !== undefined) {
+        const mark = state.noteLazyPages(processId(lazy.pid));
+        const cgroups = Object.fromEntries(cgroupPaths);
+        await lazy.hold(adoptInit(pid), { cgroups, mark }, interrupts);
+      }
+      state.save(
+        restoredState({ id, pid, config, cgroupPaths, externalDescriptors, now: new Date() }),
+      );
+      recorded = true;
+    },
+  });
+  const pid = await criu.restore(parts.request, on);
+  if (!recorded) throw new CriuError("criu reported success without its post-restore notification");
+  return adoptInit(pid);
+}
+
+// Asked before our own descriptors are among the caller's.
+function refuseStatusFd({ statusFd, lazyPages, log }: RestoreOptions): void {
+  if (statusFd === undefined) return;
+  if (!lazyPages)
+    throw new ThawError("--status-fd is of use with --lazy-pages only", {
+      hint: "leave one out, or give both",
+    });
+  if (statusFd === log.fd || !isCallers(statusFd))
+    throw new ThawError(`--status-fd ${statusFd}: no such descriptor is open`, {
+      hint: "open it in the shell, as in 5>FIFO",
+    });
+}
+
+/** Loaded only for those who want it. */
+async function lazyPages(plan: RestorePlan, container: AsyncDisposableStack) {
+  const { id, imagePath: images, workPath: work, options } = plan;
+  if (options.workPath !== undefined) makeWorkDirectory(work);
+  const { startLazyPages } = await import("../lazy/start.ts");
+  const { log, detach, statusFd } = options;
+  const criu = findCriu();
+  const lazy = startLazyPages({ id, criu, images, work, log, detach, statusFd });
+  return lazy === undefined ? undefined : container.use(lazy);
 }
 
 function openStdio(plan: RestorePlan): Stdio {

@@ -68,8 +68,9 @@ export function processId(pid: number): ProcessId {
 }
 
 const RECORD = "thaw.json";
+const LAZY_PAGES = "lazy-pages.json";
 // Everything that thaw or CRIU may have put there, and nothing else, is removed.
-const FILES = ["state.json", ".state.json.new", RECORD, `.${RECORD}.new`];
+const FILES = ["state.json", RECORD, LAZY_PAGES].flatMap((name) => [name, `.${name}.new`]);
 const DIRECTORIES = ["criu-root", "notify"];
 
 /** A claimed id; disposing removes the directory, never following a mount. */
@@ -78,6 +79,12 @@ export interface ClaimedState extends Disposable {
   readonly path: string;
   /** Writes the record of the restore under way. */
   note(record: RestoreRecord): void;
+  /**
+   * Notes that memory is still to arrive, and who sees to that.
+   *
+   * @returns absolute path of the file, for the guardian to remove
+   */
+  noteLazyPages(guardian: ProcessId): string;
   /** Writes state.json. */
   save(state: State): void;
   /** The restore is complete: removes the record and the empty `criu-root`. */
@@ -175,6 +182,10 @@ export function claimState(root: string, id: string): ClaimedState {
   return {
     path,
     note: (record) => writeAtomically(path, RECORD, JSON.stringify(record)),
+    noteLazyPages: (guardian) => {
+      writeAtomically(path, LAZY_PAGES, JSON.stringify({ version: 1, guardian }));
+      return join(path, LAZY_PAGES);
+    },
     save: (state) => writeAtomically(path, "state.json", stringify(state)),
     settle: () => {
       const root = join(path, "criu-root");

@@ -500,16 +500,6 @@ const ROWS: readonly Row[] = [
     says: ["kerndat_tcp_repair failed", "the loopback interface is down", "ip link set lo up"],
     criu: true,
   },
-  {
-    name: "--lazy-pages without a daemon",
-    prepare: (lab) => ({
-      ...still(lab),
-      flags: ["--lazy-pages"],
-      remedy: () => ({ flags: [] }),
-    }),
-    says: ["lazy-pages.socket failed", "no lazy-pages daemon listens", "drop --lazy-pages"],
-    criu: true,
-  },
 ];
 
 for (const { name, prepare, says, criu } of ROWS) {

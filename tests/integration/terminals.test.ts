@@ -24,14 +24,14 @@ function consoleSocket(path: string): Disposable & { master(): { fd: number; tex
     process.arch === "arm64"
       ? { socket: 198, bind: 200, listen: 201, accept: 202 }
       : { socket: 41, bind: 49, listen: 50, accept: 43 };
-  listener[0] = Number(libc.syscall(sys.socket, 1, 1, 0));
+  listener[0] = Number(libc.syscall(sys.socket, 1, 1, 0, 0));
   const { ptr } = require("bun:ffi") as typeof import("bun:ffi");
-  expect(libc.syscall(sys.bind, listener[0], ptr(address.bytes), 3 + path.length)).toBe(0);
-  expect(libc.syscall(sys.listen, listener[0], 4, 0)).toBe(0);
+  expect(libc.syscall(sys.bind, listener[0], ptr(address.bytes), 3 + path.length, 0)).toBe(0);
+  expect(libc.syscall(sys.listen, listener[0], 4, 0, 0)).toBe(0);
   const fds: number[] = [listener[0]];
   return {
     master: () => {
-      const connection = Number(libc.syscall(sys.accept, listener[0] ?? -1, 0, 0));
+      const connection = Number(libc.syscall(sys.accept, listener[0] ?? -1, 0, 0, 0));
       fds.push(connection);
       const packet = receivePacket(connection);
       const fd = packet?.fds[0]?.fd ?? -1;

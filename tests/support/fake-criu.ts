@@ -178,7 +178,7 @@ function becomeCriu(directory: string, real: string): void {
   const file = join(directory, "socket");
   waitFor(() => existsSync(file), "the relay");
   const theirs = Number(readFileSync(file, "utf8"));
-  const socket = Number(libc.syscall(SYS_pidfd_getfd, relay.pidfd, theirs, 0));
+  const socket = Number(libc.syscall(SYS_pidfd_getfd, relay.pidfd, theirs, 0, 0));
   check(dup2(check(socket, "pidfd_getfd"), SOCKET), "dup2");
   writeFileSync(join(directory, "taken"), "");
   const words = cstringArray(["criu", "swrk", String(SOCKET)]);
