@@ -32,7 +32,19 @@ export function realErrors(log: string): string[] {
   return log
     .split("\n")
     .filter((line) => IS_ERROR.test(line) && !HARMLESS.some((harmless) => harmless.test(line)))
-    .map((line) => line.replace(/^\(\d+\.\d+\)\s*/, "").replace(/^(pie: )?\d+: /, "$1"));
+    .map(bare);
+}
+
+/** What CRIU says instead of an error when the contents of a tmpfs are missing, as bare lines. */
+export function missingTmpfs(log: string): string[] {
+  return log
+    .split("\n")
+    .filter((line) => line.includes("No tmpfs-"))
+    .map(bare);
+}
+
+function bare(line: string): string {
+  return line.replace(/^\(\d+\.\d+\)\s*/, "").replace(/^(pie: )?\d+: /, "$1");
 }
 
 const CONTEXT = 5;

@@ -1,7 +1,7 @@
 /** A failed restore told so that a person can act: CRIU's own reason, cause and remedy. @module */
 
 import { explain } from "../criu/explain.ts";
-import { quoteLog, readLog, realErrors } from "../criu/log.ts";
+import { missingTmpfs, quoteLog, readLog, realErrors } from "../criu/log.ts";
 import { CriuError } from "../criu/session.ts";
 import { describe, findCause, InterruptedError, ThawError } from "../errors/errors.ts";
 import { mountpointOf } from "../images/checkpoint.ts";
@@ -38,8 +38,7 @@ export function explainFailure(
   for (const line of quoteLog(logPath, text)) log.warn(line);
   if (findCause(error, CriuError) === undefined) return error; // a hook or thaw itself: told already
   const errors = realErrors(text);
-  // Without an image of a tmpfs CRIU fails and logs no error, only that there is none.
-  const known = explain(errors) ?? explain(text.split("\n").filter((l) => l.includes("No tmpfs-")));
+  const known = explain(errors) ?? explain(missingTmpfs(text));
   const line = known?.line ?? errors[0];
   const hints =
     known === undefined ? [] : [`${known.cause}${mountName(known.line, images)}`, known.remedy];

@@ -359,7 +359,11 @@ const ROWS: readonly Row[] = [
         if (name.startsWith("tmpfs-dev-")) rmSync(join(made.image, name));
       return made;
     },
-    says: [/tmpfs-dev-\d+\.tar\.gz\.img/, "missing", "copy the checkpoint again"],
+    says: [
+      /errno 0: No tmpfs-dev-\d+\.tar\.gz\.img image; tmpfs-dev-\d+\.tar\.gz\.img, the contents/,
+      "missing",
+      "copy the checkpoint again",
+    ],
     criu: true,
   },
   {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { explain } from "../../../internal/criu/explain.ts";
+import { RULES } from "../../../internal/criu/rules.ts";
 
 const E = (place: string, text: string) => `Error (criu/${place}): ${text}`;
 
@@ -117,6 +118,15 @@ test.each<[string, string, string]>([
   expect(known?.remedy).toContain(remedy);
   expect(`${known?.cause}${known?.remedy}`).not.toMatch(/\$\d/);
 });
+
+test.each(RULES.map((rule) => [rule.example, rule] as const))(
+  "a rule knows its own example %p",
+  (line, rule) => {
+    expect(RULES.find(({ pattern }) => pattern.test(line))).toBe(rule);
+    const known = explain([line]);
+    expect(`${known?.cause} ${known?.remedy}`).not.toMatch(/\$\d|undefined|\(\)| {2}/);
+  },
+);
 
 test("explain() takes the first line it knows, not the first line", () => {
   const size = E("files-reg.c:2175", "File a has bad size 1 (expect 2)");

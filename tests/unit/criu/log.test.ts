@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { statSync, unlinkSync, writeFileSync } from "node:fs";
-import { quoteLog, readLog, realErrors } from "../../../internal/criu/log.ts";
+import { missingTmpfs, quoteLog, readLog, realErrors } from "../../../internal/criu/log.ts";
 
 const RLIMIT =
   "(00.376251) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted";
@@ -31,6 +31,13 @@ test("realErrors() is not taken in by words that look alike", () => {
     [],
   );
   expect(realErrors("")).toEqual([]);
+});
+
+test("missingTmpfs() gives CRIU's notes of a tmpfs without contents, and no other", () => {
+  const note = "(00.397188)      1: No tmpfs-dev-62.tar.gz.img image";
+  expect(missingTmpfs(log("(00.1) No cpuinfo.img image", note, FAILED))).toEqual([
+    "No tmpfs-dev-62.tar.gz.img image",
+  ]);
 });
 
 test("quoteLog() quotes each line with Error and the five before it, as runc does", () => {
