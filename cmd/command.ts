@@ -20,5 +20,24 @@ export interface Command {
   readonly usage: string;
   /** Exactly this many. */
   readonly positionals: number;
+  /** What a shell offers as first positional: words, or the ids under `--root`; absent is nothing. */
+  readonly completes?: readonly string[] | "containers";
   readonly examples: string;
+}
+
+/** A word of the command line: one line for the overview, and how to load it. */
+export interface CommandEntry {
+  readonly description: string;
+  /** Not for people: help, completions and manual pages do not show it. */
+  readonly hidden?: true;
+  /** Imports the command; only then is its code read. */
+  readonly load: () => Promise<Command>;
+}
+
+/** Commands by name. */
+export type Commands = Readonly<Record<string, CommandEntry>>;
+
+/** The commands for people, in order. */
+export function shownCommands(commands: Commands): [name: string, CommandEntry][] {
+  return Object.entries(commands).filter(([, { hidden }]) => !hidden);
 }

@@ -17,6 +17,8 @@ export interface Flag {
   readonly valueHint?: string;
   readonly default?: string;
   readonly list?: true;
+  /** All values there are, for a shell to offer; what is given is checked where it is used. */
+  readonly values?: readonly string[];
   /** Accepted but not shown in help. */
   readonly hidden?: true;
 }

@@ -17,6 +17,7 @@ export const globalFlags = {
     type: "string",
     valueHint: "FORMAT",
     default: "text",
+    values: ["text", "json"],
     description: "format of the log: text or json",
   },
   root: {
@@ -33,6 +34,7 @@ export const globalFlags = {
     type: "string",
     valueHint: "MODE",
     default: "auto",
+    values: ["true", "false", "auto"],
     description: "ignore cgroup permission errors: true, false or auto (read for compatibility)",
   },
   criu: { type: "string", description: "ignored, as by runc", hidden: true },

@@ -1,7 +1,7 @@
 /** Help, made from the commands' own tables. @module */
 
 import { isatty } from "node:tty";
-import type { Command } from "./command.ts";
+import { type Command, shownCommands } from "./command.ts";
 import { commands } from "./commands.ts";
 import type { Flags } from "./flags.ts";
 import { globalFlags } from "./globals.ts";
@@ -23,9 +23,9 @@ export function overview(): string {
     "  thaw [global options] COMMAND [options] [ID]",
     "",
     heading("Commands"),
-    ...Object.entries(commands)
-      .filter(([, { hidden }]) => !hidden)
-      .map(([name, { description }]) => `  ${name.padEnd(12)}${description}`),
+    ...shownCommands(commands).map(
+      ([name, { description }]) => `  ${name.padEnd(12)}${description}`,
+    ),
     "",
     heading("Global options"),
     ...flagLines(globalFlags),

@@ -61,6 +61,7 @@ const flags = {
   "manage-cgroups-mode": {
     type: "string",
     valueHint: "MODE",
+    values: ["soft", "full", "strict", "ignore"],
     description: "how cgroups are restored: soft (CRIU's default), full, strict or ignore",
   },
   "auto-dedup": {
@@ -71,6 +72,7 @@ const flags = {
     type: "string",
     list: true,
     valueHint: "NS",
+    values: ["network"],
     description:
       "make a namespace without restoring what is in it; only network, which is always so",
   },

@@ -2,6 +2,7 @@
 
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { outOfDate } from "./docs.ts";
 
 const root = join(import.meta.dir, "..");
 const bin = (name: string) => join(root, "node_modules", ".bin", name);
@@ -46,7 +47,9 @@ for (const [name, argv] of CHECKS) {
   const start = performance.now();
   report(name, run(argv), start);
 }
-const start = performance.now();
+let start = performance.now();
 report("generated code is up to date", generatedIsCurrent(), start);
-console.log(`checks: ${CHECKS.length + 1 - failed} passed, ${failed} failed`);
+start = performance.now();
+report("man pages, completions and docs are up to date", await outOfDate(), start);
+console.log(`checks: ${CHECKS.length + 2 - failed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,85 @@
+# fish completion for thaw, made by "thaw completion fish".
+
+# The command and its arguments on the line, without flags and their values.
+function __thaw_words
+    set -l command
+    set -l skip 0
+    for word in (commandline -opc)[2..-1]
+        if test $skip = 1
+            set skip 0
+        else if string match -q -- '-*' $word
+            switch "$command:"(string replace -r '^--?' '' -- $word)
+                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' '*:log' '*:log-format' '*:root' '*:rootless'
+                    set skip 1
+            end
+        else
+            test -n "$command"; or set command $word
+            echo $word
+        end
+    end
+end
+
+# Whether a command has been typed.
+function __thaw_in
+    set -l words (__thaw_words)
+    test "$words[1]" = $argv[1]
+end
+
+# Whether just these words have been typed.
+function __thaw_at
+    test "$(__thaw_words | string collect)" = "$(string join \n -- $argv | string collect)"
+end
+
+# The containers there are.
+function __thaw_containers
+    set -l root /run/runc
+    set -l words (commandline -opc)
+    for i in (seq (count $words))
+        switch $words[$i]
+            case -root --root
+                set -q words[(math $i + 1)]; and set root $words[(math $i + 1)]
+            case '-root=*' '--root=*'
+                set root (string replace -r '^--?root=' '' -- $words[$i])
+        end
+    end
+    set -l paths $root/*/
+    string replace -r '.*/([^/]+)/$' '$1' -- $paths
+end
+
+complete -c thaw -f
+complete -c thaw -l debug -d 'enable debug logging'
+complete -c thaw -l log -r -F -d 'write the log to FILE instead of standard error'
+complete -c thaw -l log-format -x -a 'text json' -d 'format of the log: text or json'
+complete -c thaw -l root -x -a '(__fish_complete_directories)' -d 'directory of the containers\' state; runc\'s, so that both see the same containers'
+complete -c thaw -l systemd-cgroup -d 'use systemd for cgroups (not supported yet: refused)'
+complete -c thaw -l rootless -x -a 'true false auto' -d 'ignore cgroup permission errors: true, false or auto (read for compatibility)'
+complete -c thaw -l help -s h -d 'show help'
+complete -c thaw -l version -s v -d 'print the version'
+complete -c thaw -n __thaw_at -a restore -d 'restore a container from a checkpoint'
+complete -c thaw -n '__thaw_in restore' -l bundle -s b -x -a '(__fish_complete_directories)' -d 'the bundle (config.json and, usually, the rootfs); default: the current directory'
+complete -c thaw -n '__thaw_in restore' -l image-path -x -a '(__fish_complete_directories)' -d 'the checkpoint; default: ./checkpoint. Relative paths count from the bundle'
+complete -c thaw -n '__thaw_in restore' -l work-path -x -a '(__fish_complete_directories)' -d 'where restore.log and stats-restore go; default: the image path'
+complete -c thaw -n '__thaw_in restore' -l detach -s d -d 'return as soon as the container runs'
+complete -c thaw -n '__thaw_in restore' -l pid-file -r -F -d 'write the pid of the container\'s init to FILE'
+complete -c thaw -n '__thaw_in restore' -l console-socket -r -F -d 'where to send the master of the container\'s terminal: a listening AF_UNIX stream socket'
+complete -c thaw -n '__thaw_in restore' -l tcp-established -d 'restore established TCP connections'
+complete -c thaw -n '__thaw_in restore' -l tcp-close -d 'restore TCP sockets of connections closed'
+complete -c thaw -n '__thaw_in restore' -l ext-unix-sk -d 'restore unix sockets connected to outside of the container'
+complete -c thaw -n '__thaw_in restore' -l shell-job -d 'restore a process whose session leader is outside'
+complete -c thaw -n '__thaw_in restore' -l lazy-pages -d 'let the container run before its memory is there: a criu lazy-pages daemon, started unless one listens in the work path, brings it'
+complete -c thaw -n '__thaw_in restore' -l status-fd -x -d 'with --lazy-pages: write a NUL byte to this descriptor when the last page has arrived; closed without one: it never will'
+complete -c thaw -n '__thaw_in restore' -l file-locks -d 'restore file locks'
+complete -c thaw -n '__thaw_in restore' -l manage-cgroups-mode -x -a 'soft full strict ignore' -d 'how cgroups are restored: soft (CRIU\'s default), full, strict or ignore'
+complete -c thaw -n '__thaw_in restore' -l auto-dedup -d 'free each page of the images once it is restored'
+complete -c thaw -n '__thaw_in restore' -l empty-ns -x -a 'network' -d 'make a namespace without restoring what is in it; only network, which is always so'
+complete -c thaw -n '__thaw_in restore' -l lsm-profile -x -d 'LSM profile for the container'
+complete -c thaw -n '__thaw_in restore' -l lsm-mount-context -x -d 'LSM context for its mounts'
+complete -c thaw -n '__thaw_in restore' -l no-subreaper -d 'do not become a subreaper for the container\'s orphans'
+complete -c thaw -n '__thaw_in restore' -l no-pivot -d 'record that the container does not use pivot_root'
+complete -c thaw -n '__thaw_in restore' -l no-new-keyring -d 'record that it has no session keyring of its own'
+
+complete -c thaw -n __thaw_at -a completion -d 'print the completion script of a shell'
+complete -c thaw -n '__thaw_at completion' -a 'bash zsh fish'
+
+complete -c thaw -n __thaw_at -a help -d 'show help of a command'
+complete -c thaw -n '__thaw_at help' -a 'restore completion'

@@ -1,0 +1,243 @@
+/** The manual pages: what the tables say, and around it what is written here. @module */
+
+import { type Command, shownCommands } from "../../cmd/command.ts";
+import { commands } from "../../cmd/commands.ts";
+import { globalFlags } from "../../cmd/globals.ts";
+import { argument, examples, flagList, list, type Page, plain, sentence } from "./mdoc.ts";
+
+type Sections = Page["sections"];
+
+const ENVIRONMENT: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "Ev PATH",
+    [
+      "Where",
+      ".Xr criu 8",
+      "is looked for; CRIU looks there for",
+      ".Xr tar 1 ,",
+      ".Xr ip 8",
+      "and",
+      ".Xr iptables-restore 8 .",
+      "Relative entries are passed over.",
+    ],
+  ],
+  ["Ev NOTIFY_SOCKET", ["When set, the container gets", ".Pa /run/notify ,", "as from runc."]],
+  ["Ev NO_COLOR", ["When set and not empty, help has no bold headings on a terminal."]],
+  [
+    "Ev CRIU_LIBS_DIR , Ev CRIU_CONFIG_FILE , Ev CR_IPTABLES , Ev CR_IP_TOOL",
+    ["CRIU's own: passed on to it, as the whole environment is."],
+  ],
+];
+
+const FILES: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "Pa /run/runc/ID/state.json",
+    ["The state of a container, as runc writes it.", "Another directory:", ".Fl -root ."],
+  ],
+  [
+    "Pa /run/runc/ID/thaw.json",
+    ["The restore under way.", "Left behind only by a restore that was killed."],
+  ],
+  ["Pa restore.log , Pa stats-restore", ["CRIU's log and figures, in the work directory."]],
+  [
+    "Pa /etc/criu/runc.conf",
+    ["CRIU's options, unless the annotation", ".Dq org.criu.config", "names another file."],
+  ],
+  ["Pa config.json", ["The container's configuration, in the bundle."]],
+];
+
+const SIGNALS = [
+  "While a container is being restored,",
+  ".Dv SIGTERM ,",
+  ".Dv SIGINT",
+  "and",
+  ".Dv SIGHUP",
+  "undo everything made so far;",
+  "the exit status is 1.",
+  "Once the container runs,",
+  ".Nm",
+  "without",
+  ".Fl -detach",
+  "passes every signal on to it.",
+  ".Dv SIGKILL",
+  "may leave the container's directory in the state root and empty cgroups, never a mount:",
+  ".Dq runc delete -f ID",
+  "removes the directory, the next restore of that ID the cgroups.",
+];
+
+const RESTORE_STATUS = [
+  "With",
+  ".Fl -detach ,",
+  "0 when the container runs.",
+  "Without it, the exit status of the container's first process, or 128 plus the number of the",
+  "signal that ended it.",
+  "1 on any error.",
+];
+
+/** Written by hand: the sections of a command's page after its options and before its examples. */
+const BY_HAND: Readonly<Record<string, Sections>> = {
+  restore: [
+    ["SIGNALS", SIGNALS.map((line) => line.replace(/^\.Nm$/, ".Nm thaw restore"))],
+    ["ENVIRONMENT", list(ENVIRONMENT.filter(([tag]) => tag !== "Ev NO_COLOR"))],
+    ["FILES", list(FILES)],
+    ["EXIT STATUS", RESTORE_STATUS],
+  ],
+};
+
+/** Written by hand: what stands after the examples. */
+const DIAGNOSTICS: Readonly<Record<string, Sections>> = {
+  restore: [
+    [
+      "DIAGNOSTICS",
+      [
+        "A failed restore is told in one line: CRIU's own error, its cause, what to do, and where",
+        "CRIU's log is.",
+        "It stands in the log",
+        ".Pq Fl -log",
+        "and on standard error; before it in the log come the lines of",
+        ".Pa restore.log",
+        "around each error.",
+      ],
+    ],
+  ],
+};
+
+const SEE_ALSO: Readonly<Record<string, readonly string[]>> = {
+  restore: [".Xr criu 8 ,", ".Xr runc-checkpoint 8 ,", ".Xr runc-restore 8 ,", ".Xr thaw 8"],
+};
+
+function overview(): Page {
+  const entries = shownCommands(commands);
+  return {
+    name: "thaw",
+    summary: "bring checkpointed containers back to life",
+    sections: [
+      [
+        "SYNOPSIS",
+        [".Nm", ".Op Ar global options", ".Ar command", ".Op Ar options", ".Op Ar argument"],
+      ],
+      [
+        "DESCRIPTION",
+        [
+          ".Nm",
+          "restores containers that",
+          ".Xr runc-checkpoint 8",
+          "has checkpointed, as",
+          ".Xr runc-restore 8",
+          "does: with the same flags, state and logs.",
+          "It needs root and",
+          ".Xr criu 8 .",
+          ".Pp",
+          "A flag is written with one dash or two; its value follows after",
+          ".Sq =",
+          "or as the next argument.",
+          "Flags may stand before and after the other arguments;",
+          ".Sq --",
+          "ends them.",
+          "The commands are:",
+          ...list(
+            entries.map(([name, { description }]) => [
+              `Cm ${name}`,
+              [sentence(description), "See", `.Xr thaw-${name} 8 .`],
+            ]),
+          ),
+          ".Pp",
+          "The global options, accepted by every command:",
+          ...flagList(globalFlags),
+        ],
+      ],
+      [
+        "ENVIRONMENT",
+        list([
+          ...ENVIRONMENT,
+          [
+            "Ev XDG_RUNTIME_DIR",
+            [
+              "For users other than root, the default of",
+              ".Fl -root",
+              "is",
+              ".Pa $XDG_RUNTIME_DIR/runc .",
+            ],
+          ],
+        ]),
+      ],
+      ["FILES", list(FILES)],
+      [
+        "EXIT STATUS",
+        [
+          "0 on success, 1 on an error, 3 for a command there is not.",
+          ".Cm restore",
+          "without",
+          ".Fl -detach",
+          "exits with the status of the container.",
+        ],
+      ],
+      [
+        "EXAMPLES",
+        examples(
+          [
+            "# checkpoint a container, and bring it back, here or on another host",
+            "runc checkpoint --image-path /var/lib/ckpt/c1 c1",
+            "thaw restore -d --bundle /srv/c1 --image-path /var/lib/ckpt/c1 c1",
+            "runc state c1",
+          ].join("\n"),
+        ),
+      ],
+      [
+        "SEE ALSO",
+        [
+          ".Xr criu 8 ,",
+          ".Xr runc 8 ,",
+          ...entries
+            .map(([name]) => name)
+            .sort()
+            .map((name, i) => `.Xr thaw-${name} 8${i + 1 < entries.length ? " ," : ""}`),
+        ],
+      ],
+    ],
+  };
+}
+
+async function commandPage(name: string, summary: string, command: Command): Promise<Page> {
+  const meta = (await command.definition.meta) as { description?: string };
+  const flags = Object.values(command.flags).some(({ hidden }) => !hidden);
+  return {
+    name: `thaw-${name}`,
+    summary,
+    sections: [
+      [
+        "SYNOPSIS",
+        [
+          ".Nm thaw",
+          ".Op Ar global options",
+          `.Cm ${name}`,
+          ...(flags ? [".Op Ar options"] : []),
+          ...(command.usage === "" ? [] : [`.Ar ${argument(command.usage)}`]),
+        ],
+      ],
+      [
+        "DESCRIPTION",
+        [
+          plain(meta.description ?? ""),
+          ...(flags ? [".Pp", "The options are:", ...flagList(command.flags)] : []),
+          ".Pp",
+          "The global options of",
+          ".Xr thaw 8",
+          "are accepted too.",
+        ],
+      ],
+      ...(BY_HAND[name] ?? []),
+      ["EXAMPLES", examples(command.examples)],
+      ...(DIAGNOSTICS[name] ?? []),
+      ["SEE ALSO", SEE_ALSO[name] ?? [".Xr thaw 8"]],
+    ],
+  };
+}
+
+/** All pages: the overview and one for each command. */
+export async function pages(): Promise<Page[]> {
+  const all = shownCommands(commands).map(async ([name, { description, load }]) =>
+    commandPage(name, description, await load()),
+  );
+  return [overview(), ...(await Promise.all(all))];
+}
