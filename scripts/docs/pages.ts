@@ -63,7 +63,7 @@ const SIGNALS = [
   ".Dv SIGKILL",
   "may leave the container's directory in the state root and empty cgroups, never a mount:",
   ".Dq runc delete -f ID",
-  "removes the directory, the next restore of that ID the cgroups.",
+  "removes the directory; the next restore of that ID uses the cgroups, and they go with it.",
 ];
 
 const RESTORE_STATUS = [
