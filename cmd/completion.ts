@@ -2,6 +2,7 @@
 
 import { defineCommand } from "citty";
 import { ThawError } from "../internal/errors/errors.ts";
+import { wrapFs } from "../internal/linux/libc.ts";
 import { writeAll } from "../internal/log/log.ts";
 import type { Command, Commands, Invocation } from "./command.ts";
 import { bashScript } from "./completion/bash.ts";
@@ -25,7 +26,11 @@ export const completionCommand = (commands: Commands): Command => ({
     },
     run: async ({ data }) => {
       const { parsed } = data as Invocation;
-      writeAll(1, await completionScript(parsed.positionals[0] ?? "", commands));
+      const script = await completionScript(parsed.positionals[0] ?? "", commands);
+      wrapFs("write standard output", () => {
+        const failed = writeAll(1, script);
+        if (failed !== undefined) throw failed; // half a script must not look like success
+      });
       return 0;
     },
   }),

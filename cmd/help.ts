@@ -42,16 +42,15 @@ export function overview(): string {
 /** Help of one command: `thaw restore --help`. */
 export async function commandHelp(command: Command): Promise<string> {
   const meta = (await command.definition.meta) as { name?: string; description?: string };
+  const own = flagLines(command.flags);
   return [
     `${heading(`thaw ${meta.name}`)}`,
     ...wrap(meta.description ?? "", 2),
     "",
     heading("Usage"),
-    `  thaw [global options] ${meta.name} [options] ${command.usage}`,
+    `  thaw [global options] ${meta.name} ${own.length > 0 ? "[options] " : ""}${command.usage}`,
     "",
-    heading("Options"),
-    ...flagLines(command.flags),
-    "",
+    ...(own.length > 0 ? [heading("Options"), ...own, ""] : []),
     heading("Global options"),
     ...flagLines(globalFlags),
     "",

@@ -88,8 +88,12 @@ function reason(cause: unknown): string {
   );
 }
 
-/** Writes all of `text`, also to a descriptor somebody else made non-blocking; errors are dropped. */
-export function writeAll(fd: number, text: string): void {
+/**
+ * Writes all of `text`, also to a descriptor somebody else made non-blocking.
+ *
+ * @returns the error of node:fs that ended it, for whom it matters; undefined when all is written
+ */
+export function writeAll(fd: number, text: string): unknown {
   const bytes = Buffer.from(text);
   let patience = 1000;
   for (let done = 0; done < bytes.length; ) {
@@ -97,10 +101,11 @@ export function writeAll(fd: number, text: string): void {
       done += writeSync(fd, bytes, done);
     } catch (error) {
       const busy = (error as NodeJS.ErrnoException).code === "EAGAIN";
-      if (!busy || patience-- === 0) return;
+      if (!busy || patience-- === 0) return error;
       Bun.sleepSync(5);
     }
   }
+  return undefined;
 }
 
 const SHORT = { debug: "DEBU", info: "INFO", warning: "WARN", error: "ERRO" } as const;

@@ -82,8 +82,14 @@ test.each<string>(["tcsh", "", "BASH", "__proto__", "toString", "a\nb"])(
 test.each([[[]], [["bash", "zsh"]]])("thaw completion %p wants one shell", (args: string[]) => {
   const { status, stdout, stderr } = run([THAW, "completion", ...args]);
   expect(status).toBe(1);
-  expect(stdout).toContain("thaw [global options] completion [options] SHELL");
+  expect(stdout).toContain("\n  thaw [global options] completion SHELL\n");
   expect(stderr).toContain("requires exactly 1 argument(s)");
+});
+
+test("a script that cannot be written is an error", () => {
+  const { status, stderr } = run(["sh", "-c", `${THAW} completion bash > /dev/full`]);
+  expect(status).toBe(1);
+  expect(stderr).toContain('msg="write standard output: no space left on device"');
 });
 
 const longFlags = (table: object) => Object.keys(table).map((name) => `--${name}`);
