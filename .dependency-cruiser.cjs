@@ -2,7 +2,7 @@
 const ranks = [
   ["errors"],
   ["linux", "log"],
-  ["oci", "images", "console"],
+  ["oci", "images", "console", "runc"],
   ["criu", "state", "cgroups", "hooks"],
   ["mounts", "lazy"],
   ["restore"],

@@ -2,7 +2,7 @@
 
 import { isatty } from "node:tty";
 import { type Command, shownCommands } from "./command.ts";
-import { commands } from "./commands.ts";
+import { commands, handedToRunc } from "./commands.ts";
 import type { Flags } from "./flags.ts";
 import { globalFlags } from "./globals.ts";
 
@@ -26,6 +26,9 @@ export function overview(): string {
     ...shownCommands(commands).map(
       ([name, { description }]) => `  ${name.padEnd(12)}${description}`,
     ),
+    "",
+    heading("Left to runc, which is executed in thaw's place (THAW_RUNC, or the one on PATH)"),
+    ...wrap(Object.keys(handedToRunc).join(" "), 2),
     "",
     heading("Global options"),
     ...flagLines(globalFlags),

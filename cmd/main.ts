@@ -3,7 +3,7 @@
 import { ThawError } from "../internal/errors/errors.ts";
 import { type Log, openLog, writeAll } from "../internal/log/log.ts";
 import type { Command } from "./command.ts";
-import { commands } from "./commands.ts";
+import { commands, handedToRunc } from "./commands.ts";
 import { type Parsed, parseFlags, UsageError } from "./flags.ts";
 import { globalFlags, readGlobals } from "./globals.ts";
 import { report } from "./report.ts";
@@ -22,6 +22,15 @@ async function main(argv: readonly string[]): Promise<number> {
     if (before.booleans.get("version")) return await printVersion();
     if (word === undefined || word === "help" || (before.booleans.get("help") ?? false))
       return await printHelp(word === "help" ? rest[0] : undefined);
+    if (Object.hasOwn(handedToRunc, word)) {
+      const { handToRunc } = await import("../internal/runc/runc.ts");
+      try {
+        handToRunc(word);
+      } catch (error) {
+        log = scope.use(openLog(readGlobals([before]).log));
+        throw error;
+      }
+    }
     const entry = Object.hasOwn(commands, word) ? commands[word] : undefined;
     if (entry === undefined) {
       log.error(`No help topic for '${word}'`);

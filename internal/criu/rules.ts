@@ -203,8 +203,8 @@ export const RULES: readonly Rule[] = [
   {
     pattern: /connect to lazy-pages\.socket failed/,
     example: "uffd: connect to lazy-pages.socket failed: No such file or directory",
-    cause: "no lazy-pages daemon listens in the work directory",
-    remedy: 'start "criu lazy-pages" with the same work directory first, or drop --lazy-pages',
+    cause: "the lazy-pages daemon in the work directory has ended",
+    remedy: "restore again: thaw starts one where none listens",
   },
   {
     pattern: /(\d+) (?:killed|stopped) by signal (\d+)/,

@@ -104,6 +104,12 @@ export function keepDescriptorsPrivate(): void {
   }
 }
 
+/** Leaves a descriptor open for the program that is executed in our place; if there is one. */
+export function keepThroughExec(fd: number): void {
+  const flags = libc.fcntl(fd, F_GETFD, 0);
+  if (flags !== -1) libc.fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+}
+
 /** Opens /dev/null on each of 0, 1 and 2 that the caller left closed, as Go's runtime does. */
 export function ensureStdio(): void {
   for (const fd of [0, 1, 2]) {

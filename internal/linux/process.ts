@@ -290,15 +290,22 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
  * @throws ThawError `exec: "NAME": executable file not found in $PATH`
  */
 export function lookPath(name: string): string {
+  const file = findOnPath(name, () => true);
+  if (file !== undefined) return file;
+  throw new ThawError(`exec: ${JSON.stringify(name)}: executable file not found in $PATH`);
+}
+
+/** The first executable of that name on PATH that suits; see {@link lookPath}. */
+export function findOnPath(name: string, suits: (file: string) => boolean): string | undefined {
   for (const directory of (process.env["PATH"] ?? DEFAULT_PATH).split(":")) {
     if (!directory.startsWith("/")) continue;
     const file = join(directory, name);
     try {
       accessSync(file, constants.X_OK);
-      if (statSync(file).isFile()) return file;
+      if (statSync(file).isFile() && suits(file)) return file;
     } catch {
       // Not there, or not ours to run: the next one.
     }
   }
-  throw new ThawError(`exec: ${JSON.stringify(name)}: executable file not found in $PATH`);
+  return undefined;
 }

@@ -22,6 +22,14 @@ const ENVIRONMENT: readonly (readonly [string, readonly string[]])[] = [
       "Relative entries are passed over.",
     ],
   ],
+  [
+    "Ev THAW_RUNC",
+    [
+      "The runc that runs the commands which thaw leaves to it, instead of the first on",
+      ".Ev PATH",
+      "that is not thaw itself.",
+    ],
+  ],
   ["Ev NOTIFY_SOCKET", ["When set, the container gets", ".Pa /run/notify ,", "as from runc."]],
   ["Ev NO_COLOR", ["When set and not empty, help has no bold headings on a terminal."]],
   [
@@ -34,6 +42,10 @@ const FILES: readonly (readonly [string, readonly string[]])[] = [
   [
     "Pa /run/runc/ID/state.json",
     ["The state of a container, as runc writes it.", "Another directory:", ".Fl -root ."],
+  ],
+  [
+    "Pa /run/runc/ID/lazy-pages.json",
+    ["Exists as long as memory of the container has not arrived", ".Pq Fl -lazy-pages ."],
   ],
   [
     "Pa /run/runc/ID/thaw.json",

@@ -101,8 +101,8 @@ test.each<[string, string, string]>([
   ],
   [
     E("uffd.c:349", "uffd: connect to lazy-pages.socket failed: No such file or directory"),
-    "no lazy-pages daemon",
-    "criu lazy-pages",
+    "the lazy-pages daemon",
+    "thaw starts one",
   ],
   [
     E("cr-restore.c:1269", "7 killed by signal 9: Killed"),
