@@ -37,7 +37,11 @@ export const globalFlags = {
     values: ["true", "false", "auto"],
     description: "ignore cgroup permission errors: true, false or auto (read for compatibility)",
   },
-  criu: { type: "string", description: "ignored, as by runc", hidden: true },
+  criu: {
+    type: "string",
+    valueHint: "PATH",
+    description: "the criu to use; a name without a slash is looked up on PATH (runc ignores this)",
+  },
   help: { type: "boolean", alias: "h", description: "show help" },
   version: { type: "boolean", alias: "v", description: "print the version" },
 } as const satisfies Flags;
@@ -49,6 +53,8 @@ export interface Globals {
   /** Absolute and clean. */
   readonly root: string;
   readonly systemdCgroup: boolean;
+  /** `--criu` as it was given; undefined: the one on PATH. */
+  readonly criu: string | undefined;
 }
 
 /**
@@ -78,6 +84,7 @@ export function readGlobals(given: readonly Parsed[]): Globals {
     },
     root,
     systemdCgroup: bool("systemd-cgroup"),
+    criu: text("criu") || undefined,
   };
 }
 

@@ -19,7 +19,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const before = parse(argv, globalFlags, true);
     const [word, ...rest] = before.positionals;
-    if (before.booleans.get("version")) return await printVersion();
+    if (before.booleans.get("version")) return await printVersion(before.strings.get("criu"));
     if (word === undefined || word === "help" || (before.booleans.get("help") ?? false))
       return await printHelp(word === "help" ? rest[0] : undefined);
     if (Object.hasOwn(handedToRunc, word)) {
@@ -41,8 +41,6 @@ async function main(argv: readonly string[]): Promise<number> {
     if (after.booleans.get("help")) return await printHelp(word);
     const globals = readGlobals([before, after]);
     log = scope.use(openLog(globals.log));
-    if (before.strings.has("criu") || after.strings.has("criu"))
-      writeAll(2, "WARNING: --criu ignored (criu binary from $PATH is used); do not use\n");
     await requirePositionals(word, command, after);
     const { runCommand } = await import("citty");
     const invocation = { parsed: after, globals, log };
@@ -96,9 +94,9 @@ async function printHelp(word: string | undefined): Promise<number> {
   return 0;
 }
 
-async function printVersion(): Promise<number> {
+async function printVersion(criu: string | undefined): Promise<number> {
   const { versionText } = await import("./version.ts");
-  writeAll(1, versionText());
+  writeAll(1, versionText(criu || undefined));
   return 0;
 }
 

@@ -112,6 +112,7 @@ export const restoreCommand: Command = {
         root: globals.root,
         debug: globals.debug,
         systemdCgroup: globals.systemdCgroup,
+        criu: globals.criu,
         log,
       });
     },

@@ -1,28 +1,33 @@
 /** `thaw --version`, in the form go-runc, Podman and Docker read. @module */
 
 import { readSync } from "node:fs";
+import { findCriu } from "../internal/criu/binary.ts";
 import { pipe } from "../internal/linux/fd.ts";
-import { childEnvironment, lookPath, spawn } from "../internal/linux/process.ts";
+import { childEnvironment, spawn } from "../internal/linux/process.ts";
 import { SPEC_VERSION } from "../internal/oci/config.ts";
 
 // Set by the build (bun build --define).
 declare const THAW_VERSION: string;
 declare const THAW_COMMIT: string;
 
-/** Lines of `name: value` after the name and version, then the CRIU found on PATH. */
-export function versionText(): string {
+/**
+ * Lines of `name: value` after the name and version, then the CRIU that is used.
+ *
+ * @param criu what `--criu` says
+ */
+export function versionText(criu: string | undefined): string {
   return [
     `thaw version ${THAW_VERSION}`,
     `commit: ${THAW_COMMIT}`,
     `spec: ${SPEC_VERSION}`,
-    `criu: ${criuVersion()}`,
+    `criu: ${criuVersion(criu)}`,
     "",
   ].join("\n");
 }
 
-function criuVersion(): string {
+function criuVersion(given: string | undefined): string {
   try {
-    const file = lookPath("criu");
+    const file = findCriu(given);
     using scope = new DisposableStack();
     const output = pipe();
     scope.use(output.read);
@@ -38,6 +43,6 @@ function criuVersion(): string {
     const found = /^Version: (\S+)/m.exec(bytes.subarray(0, length).toString())?.[1];
     return found === undefined ? `${file} does not run here` : `${found} (${file})`;
   } catch {
-    return "not found on PATH";
+    return given === undefined ? "not found on PATH" : `not found (${given})`;
   }
 }

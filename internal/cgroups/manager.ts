@@ -28,6 +28,8 @@ const ROOT = "/sys/fs/cgroup";
 export interface JoinedCgroup extends Disposable {
   /** Controller to absolute directory. */
   readonly paths: ReadonlyMap<string, string>;
+  /** Lets run what is in it, should somebody have frozen it: a frozen process cannot be ended on v1. */
+  unfreeze(): void;
 }
 
 /**
@@ -104,7 +106,18 @@ export function joinCgroup(
   if (isV2(paths)) setUnifiedLimits(mainDirectory(paths), cgroup);
   else setLimits(paths, cgroup);
   const done = undo.move();
-  return { paths, [Symbol.dispose]: () => done.dispose() };
+  return { paths, unfreeze: () => unfreeze(paths), [Symbol.dispose]: () => done.dispose() };
+}
+
+function unfreeze(paths: ReadonlyMap<string, string>): void {
+  const freezer = paths.get("freezer");
+  if (freezer !== undefined) writeBelow(freezer, "freezer.state", "THAWED");
+  else if (isV2(paths)) writeBelow(mainDirectory(paths), "cgroup.freeze", "0");
+}
+
+function writeBelow(directory: string, file: string, value: string): void {
+  attempt(() => write(directory, file, value), []); // gone, or held by a parent's freezer
+  for (const child of childCgroups(directory)) writeBelow(child, file, value);
 }
 
 function makeDirectories(directory: string, made: string[]): void {
@@ -242,6 +255,7 @@ export function removeCgroups(
     if (performance.now() > deadline && !ours) break; // its user removes it
     if (performance.now() > deadline)
       throw new ThawError(`unable to remove container's cgroup: ${failures.join("; ")}`);
+    if (ours) unfreeze(paths);
     if (ours) for (const pid of pidsBelow(mainDirectory(paths))) sendSignal(pid, SIGKILL);
     Bun.sleepSync(5);
   }

@@ -10,7 +10,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { InterruptedError, ThawError } from "../errors/errors.ts";
 import type { OwnedFd } from "../linux/fd.ts";
-import { type Child, childEnvironment, lookPath, spawn } from "../linux/process.ts";
+import { type Child, childEnvironment, spawn } from "../linux/process.ts";
 import { type Interrupts, POLLIN, poll, SIGKILL, waitReady } from "../linux/signal.ts";
 import { finishSending, packetPair, receivePacket, sendPacket } from "../linux/socket.ts";
 import { OptsSchema, ReqSchema, ReqType, type Resp, RespSchema } from "./gen/criu/rpc_pb.ts";
@@ -60,16 +60,17 @@ export interface CriuFds {
 }
 
 /**
- * Finds criu on PATH and starts it, in the calling thread's mount namespace and directory.
+ * Starts a criu in the calling thread's mount namespace and directory.
  *
- * @throws ThawError when there is none
+ * @param file absolute path of its executable
+ * @throws ThawError when it cannot be executed
  */
-export function startCriu(fds: CriuFds, interrupts: Interrupts): CriuSession {
+export function startCriu(file: string, fds: CriuFds, interrupts: Interrupts): CriuSession {
   using undo = new DisposableStack();
   const [ours, theirs] = packetPair();
   undo.use(ours);
   using _closed = theirs;
-  const child = startProcess([...fds.stdio, theirs.fd, ...fds.extra]);
+  const child = startProcess(file, [...fds.stdio, theirs.fd, ...fds.extra]);
   const talk = new Talk(child, ours.fd, interrupts);
   undo.defer(() => end(child, ours, talk.asked));
   const done = undo.move();
@@ -82,21 +83,9 @@ export function startCriu(fds: CriuFds, interrupts: Interrupts): CriuSession {
   };
 }
 
-/** Absolute path of the criu to use. @throws ThawError when there is none on PATH */
-export function findCriu(): string {
-  return orUnusable(() => lookPath("criu"));
-}
-
-function startProcess(fds: readonly number[]): Child {
-  const file = findCriu();
-  return orUnusable(() =>
-    spawn({ file, argv: ["criu", "swrk", "3"], env: childEnvironment(), fds }),
-  );
-}
-
-function orUnusable<T>(action: () => T): T {
+function startProcess(file: string, fds: readonly number[]): Child {
   try {
-    return action();
+    return spawn({ file, argv: ["criu", "swrk", "3"], env: childEnvironment(), fds });
   } catch (cause) {
     throw new ThawError("CRIU version check failed", {
       cause,

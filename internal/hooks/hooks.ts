@@ -22,7 +22,7 @@ export interface HookState {
  * Runs hooks one after the other, in the calling thread's mount namespace and directory.
  *
  * @param name such as `prestart`, for the error
- * @param interrupts undefined: the hook cannot be interrupted, as during clean-up
+ * @param interrupts undefined: the hook cannot be interrupted
  * @throws ThawError `error running prestart hook #0: exit status 3, stdout: , stderr: …`
  */
 export async function runHooks(

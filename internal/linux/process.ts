@@ -3,6 +3,7 @@
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
+import { expectEnd } from "./end.ts";
 import { duplicate, owned } from "./fd.ts";
 import { check, cstring, cstringArray, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
@@ -16,8 +17,9 @@ const WNOHANG = 1;
 const RLIMIT_NOFILE = 7;
 const SYS_pidfd_open = 434;
 const PR_SET_CHILD_SUBREAPER = 36;
-// Bun ignores these two at start; the caller had them at their defaults (bit N-1 for signal N).
-const IGNORED_BY_BUN = (1n << 12n) | (1n << 24n); // SIGPIPE, SIGXFSZ
+// The caller had these at their defaults (bit N-1 for signal N). Bun ignores SIGPIPE and SIGXFSZ at
+// start, and posix_spawn(3) would leave glibc's own two, 32 and 33, ignored in the child.
+const BACK_TO_DEFAULT = (1n << 12n) | (1n << 24n) | (1n << 31n) | (1n << 32n);
 
 /** What to start and what it gets; everything not named here is inherited from the caller. */
 export interface SpawnOptions {
@@ -50,7 +52,11 @@ export interface Child {
   readonly pidfd: number;
   /** The status once it has ended and been reaped, else undefined. */
   readonly status: ExitStatus | undefined;
-  /** SIGKILL, then wait. Does nothing once reaped. */
+  /**
+   * SIGKILL, then a wait of a few seconds. Does nothing once reaped.
+   *
+   * @throws ThawError when it does not end: it is in a frozen cgroup, or in state D
+   */
   kill(): void;
   /** Waits without blocking signals; undefined when the time is up. */
   wait(options: {
@@ -83,7 +89,7 @@ export function spawn(options: SpawnOptions): Child {
   libc.posix_spawnattr_init(attributes.bytes);
   scope.defer(() => libc.posix_spawnattr_destroy(attributes.bytes));
   const defaults = memory(128);
-  defaults.view.setBigUint64(0, IGNORED_BY_BUN, true);
+  defaults.view.setBigUint64(0, BACK_TO_DEFAULT, true);
   libc.posix_spawnattr_setsigdefault(attributes.bytes, defaults.bytes);
   const mask = memory(128);
   mask.view.setBigUint64(0, callersMask(), true);
@@ -147,6 +153,7 @@ function childOf(pid: number, ownsGroup: boolean): Child {
       if (status !== undefined) return;
       if (ownsGroup) libc.kill(-pid, SIGKILL);
       libc.kill(pid, SIGKILL);
+      expectEnd(pid, pidfd.fd);
       reap();
     },
     wait: async (options) => {
@@ -159,6 +166,14 @@ function childOf(pid: number, ownsGroup: boolean): Child {
     reap,
     release: () => pidfd.close(),
   };
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function waitpid(pid: number): ExitStatus {
@@ -206,12 +221,7 @@ const SIGNALS: Record<number, string> = {
  * CRIU itself needs).
  */
 export function children(): number[] {
-  try {
-    const text = readFileSync("/proc/thread-self/children", "utf8");
-    return text.split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
+  return readOr("/proc/thread-self/children").split(" ").filter(Boolean).map(Number);
 }
 
 /**
@@ -257,12 +267,7 @@ export function startTime(pid: number): number | undefined {
  * to the hard limit at start. The caller's is read from the parent process.
  */
 export function restoreNofileLimit(): void {
-  let limits: string;
-  try {
-    limits = readFileSync(`/proc/${process.ppid}/limits`, "utf8");
-  } catch {
-    return;
-  }
+  const limits = readOr(`/proc/${process.ppid}/limits`);
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   if (soft === undefined) return;
   const limit = memory(16);

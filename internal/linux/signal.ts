@@ -28,6 +28,8 @@ export interface Interrupts extends Disposable {
    * @throws InterruptedError
    */
   check(doing: string): Promise<void>;
+  /** What has come so far no longer counts: only a signal that comes from now on interrupts. */
+  forget(): void;
   /** Where signals to forward can be read; undefined when thaw does not stay. */
   readonly forwarding: Forwarding | undefined;
 }
@@ -58,6 +60,9 @@ export function catchInterrupts(): Interrupts {
     });
   return {
     forwarding: undefined,
+    forget: () => {
+      pending = undefined;
+    },
     check: async (doing) => {
       await new Promise((resolve) => setImmediate(resolve));
       if (pending !== undefined) throw new InterruptedError(pending, doing);

@@ -99,6 +99,10 @@ export function readSignals(): Interrupts {
         return waiting.splice(0);
       },
     },
+    forget: () => {
+      drain();
+      waiting.length = 0;
+    },
     check: async (doing) => {
       await new Promise((resolve) => setImmediate(resolve));
       drain();

@@ -9,6 +9,8 @@ export interface RestoreOptions {
   readonly root: string;
   readonly log: Log;
   readonly debug: boolean;
+  /** Which criu: a path with a slash, or a name on PATH; undefined: `criu`. */
+  readonly criu: string | undefined;
   /** undefined: the caller's directory. */
   readonly bundle: string | undefined;
   /** undefined: `checkpoint` in the caller's directory. Relative: to the bundle, as with runc. */

@@ -8,6 +8,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { cgroupPaths, type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
 import { refuseBusyCgroup, refuseLimits } from "../cgroups/manager.ts";
+import { findCriu } from "../criu/binary.ts";
 import { manageCgroupsMode } from "../criu/options.ts";
 import { ThawError } from "../errors/errors.ts";
 import { readCheckpoint } from "../images/checkpoint.ts";
@@ -23,6 +24,8 @@ import type { RestoreOptions } from "./options.ts";
 /** Everything decided about a restore before anything is made. */
 export interface RestorePlan {
   readonly options: RestoreOptions;
+  /** Absolute path of the criu to run. */
+  readonly criu: string;
   readonly id: string;
   /** Absolute; also the working directory from now on. */
   readonly bundle: string;
@@ -53,6 +56,7 @@ export function planRestore(options: RestoreOptions): RestorePlan {
   refuseUnsupported(options);
   const caller = process.cwd();
   const imagePath = options.imagePath ?? join(caller, "checkpoint");
+  const criu = options.criu?.includes("/") ? resolve(caller, options.criu) : options.criu;
   const pidFile = options.pidFile === undefined ? undefined : resolve(caller, options.pidFile);
   if (options.bundle !== undefined) enterBundle(options.bundle);
   const bundle = process.cwd();
@@ -85,6 +89,7 @@ export function planRestore(options: RestoreOptions): RestorePlan {
     imagePath: images,
     workPath: options.workPath === undefined ? images : resolve(bundle, options.workPath),
     pidFile,
+    criu: findCriu(criu),
     cgroupsMode: cgroupsMode(options.manageCgroupsMode),
     hierarchies: found,
     cgroupPaths: paths,
@@ -94,7 +99,7 @@ export function planRestore(options: RestoreOptions): RestorePlan {
 }
 
 function refusePathsWithNul(options: RestoreOptions): void {
-  const { bundle, imagePath, workPath, pidFile, consoleSocket, root } = options;
+  const { bundle, imagePath, workPath, pidFile, consoleSocket, root, criu } = options;
   const paths = {
     bundle,
     "image-path": imagePath,
@@ -102,6 +107,7 @@ function refusePathsWithNul(options: RestoreOptions): void {
     "pid-file": pidFile,
     "console-socket": consoleSocket,
     root,
+    criu,
   };
   for (const [name, path] of Object.entries(paths)) {
     if (path !== undefined && /[\0\n]/.test(path))

@@ -10,12 +10,12 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { cgroupsOf, joinCgroup } from "../cgroups/manager.ts";
+import { cgroupsOf, type JoinedCgroup, joinCgroup } from "../cgroups/manager.ts";
 import { pipedStdio } from "../console/piped.ts";
 import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
 import { terminalStdio } from "../console/terminal.ts";
 import { type CriuOptions, describeOptions } from "../criu/options.ts";
-import { CriuError, type CriuSession, findCriu, startCriu } from "../criu/session.ts";
+import { CriuError, type CriuSession, startCriu } from "../criu/session.ts";
 import { refuseOldCriu } from "../criu/version.ts";
 import { describe, ThawError } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
@@ -75,15 +75,16 @@ export async function restore(options: RestoreOptions): Promise<number> {
   const plan = planRestore(options);
 
   await using container = new AsyncDisposableStack();
+  container.defer(() => reapOrphans(strangers)); // a hook's too, so last of all
   const state = claimState(options.root, plan.id);
-  container.defer(() =>
-    runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), undefined),
-  );
+  container.defer(() => {
+    interrupts.forget(); // what began the clean-up; the next one ends a hook that takes too long
+    return runHooks("poststop", plan.config.Hooks["poststop"], hookState(plan), interrupts);
+  });
   container.use(state);
   state.note(recordOf(plan, undefined));
   makeNotifyDirectory(state);
   const io = container.use(openStdio(plan));
-  container.defer(() => reapOrphans(strangers));
   if (!options.noSubreaper) becomeSubreaper();
   const init = await restoreTasks({ plan, state, io, interrupts, container });
   io.handedOver();
@@ -124,10 +125,10 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   const lazy = options.lazyPages ? await lazyPages(plan, container) : undefined;
   const namespaces = scope.use(openNamespaces(plan.config));
   const mounts = scope.use(enterPrivateMounts());
-  const criu = scope.use(startCriu({ stdio: io.fds, extra: namespaces.fds }, interrupts));
-  const version = await criu.version();
-  options.log.debug(`Using CRIU ${version}`);
-  refuseOldCriu(version, plan.config, options);
+  const criu = scope.use(
+    startCriu(plan.criu, { stdio: io.fds, extra: namespaces.fds }, interrupts),
+  );
+  await checkVersion(criu, plan);
   const images = scope.use(openImages(plan));
   const root = mountCriuRoot(plan.config.rootfs, state.path);
   // Opened here: the walk must see this namespace's mounts.
@@ -137,7 +138,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   mounts.leave();
 
   state.note(recordOf(plan, criu.pid));
-  container.use(joinCgroup(plan.cgroupPaths, config.cgroups, criu.pid));
+  const cgroup = container.use(joinCgroup(plan.cgroupPaths, config.cgroups, criu.pid));
   const request = restoreRequest(plan, {
     images: images.images,
     work: images.work,
@@ -148,15 +149,23 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     cgroups: cgroupsOf(criu.pid),
   });
   const externalDescriptors = [0, 1, 2].map((fd) => describeFd(criu.pid, fd));
-  options.log.debug("Using CRIU in RESTORE mode");
-  for (const line of options.debug ? describeOptions(request) : []) options.log.debug(line);
+  logRequest(request, options);
   await lazy?.ready(interrupts);
   const asked = Date.now() - 1000; // file systems may keep whole seconds
   try {
-    const init = await askCriu({ ...parts, criu, request, config, externalDescriptors, lazy });
+    const init = await askCriu({
+      ...parts,
+      criu,
+      cgroup,
+      request,
+      config,
+      externalDescriptors,
+      lazy,
+    });
     state.settle();
     return init;
   } catch (error) {
+    cgroup.unfreeze(); // criu is in it too
     throw explainFailure(lazy?.failure() ?? error, {
       images: plan.imagePath,
       logPath: images.log,
@@ -168,6 +177,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
 
 interface Request extends Parts {
   readonly criu: CriuSession;
+  readonly cgroup: JoinedCgroup;
   readonly request: CriuOptions;
   readonly config: Config;
   readonly externalDescriptors: readonly string[];
@@ -179,7 +189,7 @@ async function askCriu(parts: Request): Promise<Child> {
   const { plan, state, io, interrupts, container, criu, lazy } = parts;
   let init: Child | undefined;
   const adoptInit = (pid: number): Child => {
-    init ??= container.adopt(adopt(pid), (child) => child.kill());
+    init ??= ownInit(pid, parts.cgroup, container);
     return init;
   };
   let recorded = false;
@@ -226,9 +236,28 @@ async function lazyPages(plan: RestorePlan, container: AsyncDisposableStack) {
   if (options.workPath !== undefined) makeWorkDirectory(work);
   const { startLazyPages } = await import("../lazy/start.ts");
   const { log, detach, statusFd } = options;
-  const criu = findCriu();
+  const { criu } = plan;
   const lazy = startLazyPages({ id, criu, images, work, log, detach, statusFd });
   return lazy === undefined ? undefined : container.use(lazy);
+}
+
+async function checkVersion(criu: CriuSession, { config, options }: RestorePlan): Promise<void> {
+  const version = await criu.version();
+  options.log.debug(`Using CRIU ${version}`);
+  refuseOldCriu(version, config, options);
+}
+
+/** Init ends with the container, also when somebody has frozen it. */
+function ownInit(pid: number, cgroup: JoinedCgroup, container: AsyncDisposableStack): Child {
+  return container.adopt(adopt(pid), (child) => {
+    cgroup.unfreeze();
+    child.kill();
+  });
+}
+
+function logRequest(request: CriuOptions, { log, debug }: RestoreOptions): void {
+  log.debug("Using CRIU in RESTORE mode");
+  for (const line of debug ? describeOptions(request) : []) log.debug(line);
 }
 
 function openStdio(plan: RestorePlan): Stdio {

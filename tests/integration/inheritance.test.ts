@@ -69,13 +69,9 @@ function plain(lab: Lab, env: Record<string, string> = {}): Inherited {
   return inherited(directory);
 }
 
-// glibc's posix_spawn(3) ignores its own two signals, 32 and 33, in every child.
-const GLIBC = 0x1_8000_0000n;
-
 /** The signals a process ignores and blocks, and its groups and capabilities. */
 function statusLines({ status }: Inherited): string[] {
   return status
-    .replace(/(?<=^SigIgn:\s*)\w+/m, (mask) => (BigInt(`0x${mask}`) & ~GLIBC).toString(16))
     .split("\n")
     .filter((line) =>
       /^(Sig(Ign|Blk)|ShdPnd|Uid|Gid|Groups|Cap\w+|NoNewPrivs|Seccomp):/.test(line),

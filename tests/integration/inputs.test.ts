@@ -843,23 +843,6 @@ const SPELLINGS: readonly Spelling[] = [
       id,
     ],
   },
-  {
-    name: "an ignored --criu",
-    argv: ({ root, bundle, image, id }) => [
-      "--criu",
-      "/x",
-      "--root",
-      root,
-      "restore",
-      "-d",
-      "--image-path",
-      image,
-      "-b",
-      bundle,
-      id,
-    ],
-    stderr: "WARNING: --criu ignored (criu binary from $PATH is used); do not use\n",
-  },
 ];
 
 for (const { name, argv, stderr } of SPELLINGS) {

@@ -6,10 +6,10 @@
  */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Behaviour, FakeCriu } from "../support/fake-criu.ts";
-import { type Bundle, Lab, processesOf, THAW, traces, waitFor } from "../support/lab.ts";
+import { type Bundle, Lab, processesOf, run, THAW, traces, waitFor } from "../support/lab.ts";
 import { leftBehind, underNanny } from "../support/nanny.ts";
 import { steadyBundle } from "../support/steady.ts";
 
@@ -146,6 +146,140 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     });
   }
 }
+
+for (const flags of [["-d"], []]) {
+  const how = flags.length > 0 ? "detached" : "in the foreground";
+  test(`a second signal ends a poststop hook that takes for ever, ${how}`, async () => {
+    const hooked = fresh("hooked");
+    const fails = fresh("fails");
+    writeFileSync(fails, "#!/bin/sh\nexit 1\n");
+    chmodSync(fails, 0o755);
+    setHook(hooked);
+    bundle.edit(({ hooks }) => {
+      hooks.poststop = hooks.createRuntime;
+      hooks.createRuntime = [{ path: fails }];
+    });
+    const before = traces(lab);
+    using restore = start(flags, {});
+    waitFor(() => existsSync(hooked), "the hook");
+    signalThaw("SIGINT");
+    expect(await restore.status()).toBe(1);
+    const said = await new Response(restore.stderr).text();
+    expect(said).toMatch(
+      /level=error msg="error running createRuntime hook #0: exit status 1[^\n]*"\n$/,
+    );
+    expect(said).toContain("then, cleaning up: error running poststop hook #0");
+    expect(said).toContain("interrupted by SIGINT");
+    expect(traces(lab)).toEqual(before);
+    // Killed with its hook, which may be reaped before it has ended.
+    expect(restore.left().filter((name) => name !== "sleep Z")).toEqual([]);
+  });
+}
+
+test("the signal that began the clean-up does not end the poststop hook", async () => {
+  const [created, stopped] = [fresh("created"), fresh("stopped")];
+  setHook(created);
+  const slow = fresh("slow");
+  writeFileSync(slow, `#!/bin/sh\nsleep 0.3\necho > ${stopped}\n`);
+  chmodSync(slow, 0o755);
+  bundle.edit(({ hooks }) => {
+    hooks.poststop = [{ path: slow }];
+  });
+  using restore = start(["-d"], {});
+  waitFor(() => existsSync(created), "the hook");
+  signalThaw("SIGTERM");
+  expect(await restore.status()).toBe(1);
+  expect(existsSync(stopped)).toBe(true);
+});
+
+test("the end of a container that ended by itself: a signal ends its poststop hook", async () => {
+  const hooked = fresh("hooked");
+  setHook(hooked);
+  bundle.edit(({ hooks }) => {
+    hooks.poststop = hooks.createRuntime;
+    hooks.createRuntime = [];
+  });
+  const before = traces(lab);
+  using restore = start([], {});
+  waitFor(() => existsSync(join(lab.root, id, "state.json")), "the container");
+  waitFor(() => !existsSync(join(lab.root, id, "thaw.json")), "the end of the restore");
+  lab.runc(["kill", id, "KILL"]);
+  waitFor(() => existsSync(hooked), "the hook");
+  signalThaw("SIGHUP");
+  expect(await restore.status()).toBe(137);
+  const said = await new Response(restore.stderr).text();
+  expect(said).toContain("level=warning");
+  expect(said).toContain("error running poststop hook #0: run a hook: interrupted by SIGHUP");
+  expect(traces(lab)).toEqual(before);
+});
+
+/** The container's directory in the hierarchy that freezes, and the file and words that do it. */
+function freezer(path: string) {
+  const v1 = existsSync(join("/sys/fs/cgroup/freezer", path));
+  const directory = join(v1 ? "/sys/fs/cgroup/freezer" : "/sys/fs/cgroup", path);
+  const file = join(directory, v1 ? "freezer.state" : "cgroup.freeze");
+  const [frozen, thawed] = v1 ? ["FROZEN", "THAWED"] : ["1", "0"];
+  return {
+    v1,
+    freeze: () => writeFileSync(file, frozen),
+    thaw: () => writeFileSync(file, thawed),
+    isFrozen: () => readFileSync(file, "utf8").trim() === frozen,
+  };
+}
+
+for (const holds of ["setup-namespaces", "post-restore", "post-resume"]) {
+  test(`a container frozen at ${holds} is ended all the same`, async () => {
+    setHook(undefined);
+    const fake = new FakeCriu(fresh("fake"), { holds });
+    const before = traces(lab);
+    using restore = start(["-d"], fake.env);
+    fake.waitForMoment();
+    const cgroup = freezer(id);
+    cgroup.freeze();
+    waitFor(cgroup.isFrozen, "the freezer");
+    signalThaw("SIGTERM");
+    expect(await restore.status()).toBe(1);
+    const said = await new Response(restore.stderr).text();
+    expect(said).toMatch(/^time="[^"]*" level=error msg="[^\n]*interrupted by SIGTERM[^\n]*"\n$/);
+    waitFor(() => !processesOf(lab).some((line) => line.includes("relay")), "the relay");
+    expect(traces(lab).filter((line) => !line.includes("fake-criu.ts"))).toEqual(before);
+  });
+}
+
+test("a container that cannot be ended is named, and thaw does not hang", async () => {
+  const parent = `${id}-frozen`;
+  bundle.edit((config) => {
+    config.linux.cgroupsPath = `/${parent}/c`;
+  });
+  setHook(undefined);
+  const fake = new FakeCriu(fresh("fake"), { holds: "post-restore" });
+  const before = traces(lab);
+  using restore = start(["-d"], fake.env);
+  fake.waitForMoment();
+  const cgroup = freezer(parent);
+  if (!cgroup.v1) return; // a frozen process of v2 can be killed
+  cgroup.freeze();
+  waitFor(cgroup.isFrozen, "the freezer");
+  signalThaw("SIGTERM");
+  const start_ = performance.now();
+  const said = new Response(restore.stderr).text();
+  while (thaws().length > 0 && performance.now() - start_ < 40_000) await Bun.sleep(100);
+  expect(thaws()).toEqual([]);
+  cgroup.thaw();
+  expect(await said).toMatch(/process \d+ \(state D \(disk sleep\)\) does not end after SIGKILL/);
+  expect(await said).toContain("thaw the cgroup it is frozen in");
+  expect((await said).split("\n")).toHaveLength(2);
+  waitFor(() => !processesOf(lab).some((line) => /relay|criu|sh -c/.test(line)), "the rest");
+  bundle.edit((config) => {
+    delete config.linux.cgroupsPath;
+  });
+  const left = ["find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", `*${parent}*`];
+  run([...left, "-exec", "rmdir", "{}", "+"]);
+  expect(readdirSync(lab.root)).toEqual([]);
+  // CRIU's own directory stays, as it had to be killed.
+  const ours = traces(lab).filter((line) => !/fake-criu\.ts|\/tmp\/\.criu/.test(line));
+  expect(ours).toEqual(before);
+}, 120_000);
 
 test("signals that the caller ignores stay ignored", async () => {
   setHook(undefined);
