@@ -7,8 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-say() { echo "thaw: $*" >&2; }
-die() { say "$*"; exit 1; }
+. scripts/apt-private.sh
 
 [ "$(id -u)" = 0 ] || die "run this as root: restoring a container needs it"
 [ "$(uname -s)" = Linux ] || die "this needs Linux"
@@ -24,35 +23,11 @@ fi
 tools=${THAW_CACHE:-${HOME:-/root}/.cache/thaw}/tools-2
 packages="criu runc busybox-static iptables iproute2 patchelf"
 
-# fetch_tools DIRECTORY: downloads with a private apt state, unpacks, and points the programs at
-# the C library they came with. dpkg is never run.
-fetch_tools() {
-  t=$1
-  command -v apt-get >/dev/null || die "no apt-get here: put criu (4.0 or newer), runc and busybox on PATH"
-  sources=/etc/apt/sources.list.d/debian.sources
-  [ -s $sources ] || sources=/etc/apt/sources.list
-  archive=$(awk '/^URIs:/{print $2; exit} $1=="deb"{for(i=2;i<=NF;i++) if($i ~ "^[a-z]+://"){print $i; exit}}' $sources)
-  [ "$archive" ] || die "no Debian archive in $sources: put criu, runc and busybox on PATH"
-  mkdir -p "$t/lists/partial" "$t/cache/archives/partial" "$t/root" "$t/bin" "$t/libexec"
-  : > "$t/status"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive sid main" > "$t/sources.list"
-  set -- -oDir::Etc::sourcelist="$t/sources.list" -oDir::Etc::sourceparts=/dev/null \
-    -oDir::State::lists="$t/lists" -oDir::State::status="$t/status" -oDir::Cache="$t/cache" \
-    -oAPT::Install-Recommends=0 -oAcquire::Languages=none -oAcquire::Check-Valid-Until=false
-  say "fetching the package lists"
-  apt-get "$@" update >"$t/log" 2>&1 || { tail -n 3 "$t/log" >&2; die "apt-get update failed"; }
-  say "fetching $packages (about 20 MB, once)"
-  # shellcheck disable=SC2086
-  apt-get "$@" install -y --download-only $packages >"$t/log" 2>&1 ||
-    { tail -n 3 "$t/log" >&2; die "apt-get could not fetch criu: put criu, runc and busybox on PATH"; }
-  say "unpacking"
-  for deb in "$t"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$t/root"; done
-  rm -rf "$t/cache" "$t/lists"
-}
-
-# Programs are tied to the directory they are finally in, so this runs after the move.
+# Points the programs at the C library they came with. They are tied to the directory they are
+# finally in, so this runs after the move.
 link_tools() {
   t=$1
+  mkdir -p "$t/bin" "$t/libexec"
   libs=$(dirname "$(find "$t/root/usr/lib" -name libc.so.6 | head -n 1)")
   loader=$(find "$t/root/usr/lib64" "$t/root/usr/lib" -name 'ld-linux*.so.?' 2>/dev/null | head -n 1)
   for name in criu runc ip patchelf xtables-nft-multi; do
@@ -78,7 +53,9 @@ if ! [ -e "$tools/complete" ]; then
   flock 9
   if ! [ -e "$tools/complete" ]; then
     rm -rf "$tools" "$tools.new"
-    fetch_tools "$tools.new"
+    # shellcheck disable=SC2086
+    apt_unpack "$tools.new" sid $packages ||
+      die "no CRIU: make that archive reachable (or put criu 4, runc and busybox on PATH and run: node_modules/.bin/bun $*)"
     mv "$tools.new" "$tools"
     link_tools "$tools"
   fi

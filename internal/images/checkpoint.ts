@@ -36,6 +36,8 @@ const COPY_AGAIN = "copy the checkpoint again from where it was made, or check -
 export interface Checkpoint {
   /** What the descriptors 0, 1 and 2 of init were, such as `pipe:[123]`. */
   readonly descriptors: readonly string[];
+  /** Pages are counted in 64 bits, as by CRIU 4.2 and newer: an older one finds none at all. */
+  readonly wideCounts: boolean;
 }
 
 /**
@@ -53,13 +55,14 @@ export function readCheckpoint(directory: string): Checkpoint {
   }));
   if (tasks.length === 0) throw damaged(directory, "pstree.img", "holds no process");
   image(directory, "files");
+  let wideCounts = false;
   for (const { pid, threads } of tasks) {
     // Of a zombie CRIU writes a core alone, and whatever was in memory as its thread.
     if (!isAlive(directory, pid)) continue;
     for (const thread of threads) image(directory, `core-${thread}`);
-    checkTask(directory, pid);
+    wideCounts = checkTask(directory, pid) || wideCounts;
   }
-  return { descriptors };
+  return { descriptors, wideCounts };
 }
 
 function readDescriptors(directory: string): string[] {
@@ -143,7 +146,8 @@ function isAlive(directory: string, pid: number): boolean {
   });
 }
 
-function checkTask(directory: string, pid: number): void {
+/** @returns whether pages are counted in 64 bits */
+function checkTask(directory: string, pid: number): boolean {
   for (const name of [`ids-${pid}`, `fs-${pid}`, `mm-${pid}`]) {
     if (image(directory, name).length === 0) throw damaged(directory, `${name}.img`, "is empty");
   }
@@ -153,18 +157,20 @@ function checkTask(directory: string, pid: number): void {
   if (descriptors !== 0) image(directory, `fdinfo-${descriptors}`);
   const mountNamespace = ids === undefined ? 0 : varintField(ids, 9, 0);
   if (mountNamespace !== 0) image(directory, `mountpoints-${mountNamespace}`);
-  checkPages(directory, pid);
+  return checkPages(directory, pid);
 }
 
-function checkPages(directory: string, pid: number): void {
+function checkPages(directory: string, pid: number): boolean {
   const [head, ...entries] = image(directory, `pagemap-${pid}`);
   if (head === undefined) throw damaged(directory, `pagemap-${pid}.img`, "is empty");
   const pages = entries.reduce((sum, entry) => sum + storedPages(entry), 0);
-  if (pages === 0) return;
+  const wide = entries.some((entry) => varintField(entry, 2, 0) === 0 && pageCount(entry) > 0);
+  if (pages === 0) return wide;
   const file = `pages-${varintField(head, 1, 0)}.img`;
   const size = pagesSize(join(directory, file));
   if (size < pages * PAGE_SIZE)
     throw damaged(directory, file, `is cut short: ${size} of ${pages * PAGE_SIZE} bytes`);
+  return wide;
 }
 
 /** Pages of an entry that are in this directory's pages image, not in a parent's. */
@@ -173,6 +179,10 @@ function storedPages(entry: Uint8Array): number {
   // Before CRIU 2.12 there were no flags, only in_parent.
   const stored = flags === -1 ? varintField(entry, 3, 0) === 0 : (flags & PE_PRESENT) !== 0;
   if (!stored || (flags !== -1 && (flags & PE_PARENT) !== 0)) return 0;
+  return pageCount(entry);
+}
+
+function pageCount(entry: Uint8Array): number {
   return varintField(entry, 5, 0) || varintField(entry, 2, 0); // nr_pages64, or the older 32-bit field
 }
 

@@ -42,6 +42,8 @@ export interface RestorePlan {
   readonly cgroupPaths: ReadonlyMap<string, string>;
   /** What init's descriptors 0, 1 and 2 were at the checkpoint. */
   readonly descriptors: readonly string[];
+  /** The checkpoint is one of CRIU 4.2 or newer. */
+  readonly wideCounts: boolean;
   /** CRIU's configuration file; undefined for none. */
   readonly criuConfig: string | undefined;
 }
@@ -79,7 +81,7 @@ export function planRestore(options: RestoreOptions): RestorePlan {
   refuseLimits(paths, config.cgroups);
   if (pidFile !== undefined) refusePidFile(pidFile);
   const images = resolve(bundle, imagePath);
-  const { descriptors } = readCheckpoint(images);
+  const { descriptors, wideCounts } = readCheckpoint(images);
   return {
     options,
     id: options.id,
@@ -94,6 +96,7 @@ export function planRestore(options: RestoreOptions): RestorePlan {
     hierarchies: found,
     cgroupPaths: paths,
     descriptors,
+    wideCounts,
     criuConfig: criuConfig(spec),
   };
 }

@@ -241,10 +241,12 @@ async function lazyPages(plan: RestorePlan, container: AsyncDisposableStack) {
   return lazy === undefined ? undefined : container.use(lazy);
 }
 
-async function checkVersion(criu: CriuSession, { config, options }: RestorePlan): Promise<void> {
+async function checkVersion(criu: CriuSession, plan: RestorePlan): Promise<void> {
+  const { config, options, spec, wideCounts } = plan;
   const version = await criu.version();
   options.log.debug(`Using CRIU ${version}`);
-  refuseOldCriu(version, config, options);
+  const configFile = spec.annotations?.["org.criu.config"] || undefined;
+  refuseOldCriu(version, config, { ...options, configFile, wideCounts });
 }
 
 /** Init ends with the container, also when somebody has frozen it. */

@@ -192,6 +192,11 @@ const TROUBLE: readonly (readonly [string, RegExp, () => Trouble])[] = [
     /criu ended before it answered: it hangs/,
     () => fake({ at: "restore", does: "close" }),
   ],
+  [
+    "criu claims success in a packet larger than any buffer, with descriptors nobody asked for",
+    /criu reported success/,
+    () => fake({ at: "restore", does: "lie at length" }),
+  ],
   ["criu claims success", /criu reported success/, () => fake({ at: "restore", does: "lie" })],
   [
     "criu claims success with somebody else's pid",

@@ -24,7 +24,12 @@ import { ReqSchema, ReqType, RespSchema } from "../../internal/criu/gen/criu/rpc
 import { check, cstring, cstringArray, libc } from "../../internal/linux/libc.ts";
 import { spawn } from "../../internal/linux/process.ts";
 import { POLLIN, poll } from "../../internal/linux/signal.ts";
-import { packetPair, receivePacket, sendPacket } from "../../internal/linux/socket.ts";
+import {
+  packetPair,
+  receivePacket,
+  sendDescriptor,
+  sendPacket,
+} from "../../internal/linux/socket.ts";
 import { waitFor } from "./lab.ts";
 
 /** The message at which it misbehaves, once everything before it was answered well. */
@@ -42,6 +47,8 @@ export type Deed =
   | "fail"
   /** Says that it worked, and nothing happened. */
   | "lie"
+  /** Claims success as a packet of a megabyte, with descriptors nobody asked for. */
+  | "lie at length"
   /** Closes the socket and lives on. */
   | "close"
   /** Does nothing until the socket is closed. */
@@ -51,7 +58,13 @@ export type Deed =
 
 /** How a fake criu behaves. */
 export type Behaviour =
-  | { readonly at: Moment; readonly does: Deed; readonly pid?: number }
+  | {
+      readonly at: Moment;
+      readonly does: Deed;
+      readonly pid?: number;
+      /** The version it says it is: major, minor, sublevel. */
+      readonly version?: readonly [number, number, number];
+    }
   /** A real criu whose answer to VERSION, notification, or answer to RESTORE is kept from thaw. */
   | { readonly holds: string };
 
@@ -130,7 +143,7 @@ const { dup2, execv } = dlopen("libc.so.6", {
 }).symbols;
 const SOCKET = 3;
 const SYS_pidfd_getfd = 438;
-type Pretence = { readonly at: Moment; readonly does: Deed; readonly pid?: number };
+type Pretence = Extract<Behaviour, { readonly at: Moment }>;
 
 function respond(socket: number, response: MessageInitShape<typeof RespSchema>): void {
   sendPacket(
@@ -139,18 +152,19 @@ function respond(socket: number, response: MessageInitShape<typeof RespSchema>):
   );
 }
 
-const VERSION = { majorNumber: 4, minorNumber: 2, sublevel: 1 };
 const NOTIFY = { script: "pre-restore", pid: 0 };
 
 /** Answers until the moment, then does the deed. */
-function pretend(directory: string, { at, does, pid }: Pretence): void {
+function pretend(directory: string, { at, does, pid, version = [4, 2, 1] }: Pretence): void {
+  const [majorNumber, minorNumber, sublevel] = version;
   for (;;) {
     const packet = receivePacket(SOCKET);
     if (packet === null) return;
     const { type } = fromBinary(ReqSchema, packet.bytes);
     const now: Moment = type === ReqType.VERSION ? "version" : "restore";
     if (now === at) break;
-    if (now === "version") respond(SOCKET, { type, version: VERSION });
+    if (now === "version")
+      respond(SOCKET, { type, version: { majorNumber, minorNumber, sublevel } });
     if (now === "restore") {
       respond(SOCKET, { type: ReqType.NOTIFY, notify: NOTIFY });
       break;
@@ -163,11 +177,19 @@ function pretend(directory: string, { at, does, pid }: Pretence): void {
   if (does === "answer something else") respond(SOCKET, { type: ReqType.DUMP });
   if (does === "fail") respond(SOCKET, { type, success: false, crErrno: 3 });
   if (does === "lie") respond(SOCKET, { type, restore: { pid: pid ?? 0 } });
+  if (does === "lie at length") lieAtLength(type);
   if (does === "close") libc.close(SOCKET);
   if (does === "wait") poll([{ fd: SOCKET, events: POLLIN }], -1);
   if (does !== "close" && does !== "hang") return;
   process.on("SIGTERM", () => {});
   setInterval(() => {}, 1000);
+}
+
+function lieAtLength(type: ReqType): void {
+  const size = new Int32Array([4 << 20]);
+  libc.setsockopt(SOCKET, 1, 7, size, 4); // SOL_SOCKET, SO_SNDBUF
+  for (const fd of [0, 1, 2]) sendDescriptor(SOCKET, "\x08\x06\x10\x01", fd); // NOTIFY, success
+  respond(SOCKET, { type, crErrmsg: "x".repeat(1 << 20), restore: { pid: 0 } });
 }
 
 /** Starts the relay, takes its socket, and becomes the real criu. */

@@ -30,6 +30,7 @@ test("readCheckpoint() takes a whole checkpoint and gives its descriptors", () =
   using checkpoint = onDisk(wholeCheckpoint());
   expect(readCheckpoint(checkpoint.path)).toEqual({
     descriptors: ["pipe:[1]", "pipe:[2]", "/dev/null"],
+    wideCounts: true,
   });
 });
 
@@ -83,6 +84,9 @@ test("readCheckpoint() counts the pages of older CRIUs: the 32-bit count, and in
     "pages-1.img": Buffer.alloc(2 * 4096),
   });
   expect(verdict(files(old(2)))).toBe("whole");
+  const pagemaps = { "pagemap-1.img": pagemap(1, old(2)), "pagemap-7.img": pagemap(7, old(2)) };
+  using checkpoint = onDisk({ ...wholeCheckpoint(), ...pagemaps });
+  expect(readCheckpoint(checkpoint.path).wideCounts).toBe(false);
   expect(verdict(files(old(2), old(9, field(3, 1))))).toBe("whole");
   expect(verdict(files(old(3)))).toBe("pages-1.img is cut short: 8192 of 12288 bytes");
   expect(verdict(files(old(3, field(4, 4))))).toContain("cut short");

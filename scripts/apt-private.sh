@@ -1,0 +1,39 @@
+# shellcheck shell=sh
+# Sourced: Debian packages unpacked into a directory, without dpkg and without the system's apt state.
+
+say() { echo "thaw: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# apt_unpack DIRECTORY SUITE PACKAGE...: the packages and all they depend on, the C library too, of
+# the machine's own Debian archive, in DIRECTORY/root. Returns 1 after saying why.
+apt_unpack() {
+  t=$1 suite=$2
+  shift 2
+  command -v apt-get >/dev/null || { say "no apt-get here"; return 1; }
+  sources=/etc/apt/sources.list.d/debian.sources
+  [ -s $sources ] || sources=/etc/apt/sources.list
+  archive=$(awk '/^URIs:/{print $2; exit} $1=="deb"{for(i=2;i<=NF;i++) if($i ~ "^[a-z]+://"){print $i; exit}}' $sources)
+  [ "$archive" ] || { say "no Debian archive in $sources"; return 1; }
+  mkdir -p "$t/lists/partial" "$t/cache/archives/partial" "$t/root"
+  # As if nothing were installed: apt then fetches the C library too.
+  : > "$t/status"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" > "$t/sources.list"
+  say "fetching the package lists of Debian $suite"
+  apt_get update || return 1
+  say "fetching $* (about 20 MB, once)"
+  apt_get install -y --download-only "$@" || return 1
+  say "unpacking"
+  for deb in "$t"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$t/root" || return 1; done
+  rm -rf "$t/cache" "$t/lists"
+}
+
+# apt_get ARGUMENT...: apt-get with its state in $t; the end of what it said when it fails.
+apt_get() {
+  apt-get -oDir::Etc::sourcelist="$t/sources.list" -oDir::Etc::sourceparts=/dev/null \
+    -oDir::State::lists="$t/lists" -oDir::State::status="$t/status" -oDir::Cache="$t/cache" \
+    -oAPT::Install-Recommends=0 -oAcquire::Languages=none -oAcquire::Check-Valid-Until=false \
+    -oAPT::Update::Error-Mode=any "$@" >"$t/log" 2>&1 && return
+  grep '^[EW]:' "$t/log" | tail -n 3 >&2
+  say "apt-get $1 failed with the archive $archive"
+  return 1
+}
