@@ -19,6 +19,8 @@ export interface Flag {
   readonly list?: true;
   /** All values there are, for a shell to offer; what is given is checked where it is used. */
   readonly values?: readonly string[];
+  /** The value is a count: decimal digits. */
+  readonly count?: true;
   /** Accepted but not shown in help. */
   readonly hidden?: true;
 }
@@ -88,10 +90,22 @@ export function parseFlags(argv: readonly string[], flags: Flags, stopAtFirst: b
     }
     const value = given ?? argv[++i];
     if (value === undefined) throw new UsageError(`flag needs an argument: -${word}`);
+    if (flag.count) refuseNoCount(word, value);
     if (flag.list) lists.set(name, [...(lists.get(name) ?? []), value]);
     else strings.set(name, value);
   }
   return { booleans, strings, lists, positionals };
+}
+
+// Go's strconv.ParseInt; runc takes a negative number, and treats it as 0.
+function refuseNoCount(word: string, value: string): void {
+  const reason = !/^\d+$/.test(value)
+    ? "parse error"
+    : Number(value) >= 2 ** 63
+      ? "value out of range"
+      : undefined;
+  if (reason !== undefined)
+    throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${word}: ${reason}`);
 }
 
 function split(argument: string): { word: string; value: string | undefined } {

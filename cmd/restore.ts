@@ -90,6 +90,13 @@ const flags = {
     type: "boolean",
     description: "do not become a subreaper for the container's orphans",
   },
+  "preserve-fds": {
+    type: "string",
+    count: true,
+    valueHint: "N",
+    description:
+      "expect N descriptors from 3 on to be open, as for runc create; the container keeps those of its checkpoint",
+  },
   "no-pivot": { type: "boolean", description: "record that the container does not use pivot_root" },
   "no-new-keyring": {
     type: "boolean",
@@ -141,6 +148,7 @@ function toOptions(parsed: Parsed) {
     consoleSocket: text("console-socket"),
     detach: bool("detach"),
     noSubreaper: bool("no-subreaper"),
+    preserveFds: Number(text("preserve-fds") ?? 0),
     noPivot: bool("no-pivot"),
     noNewKeyring: bool("no-new-keyring"),
     tcpEstablished: bool("tcp-established"),

@@ -110,6 +110,23 @@ export function keepThroughExec(fd: number): void {
   if (flags !== -1) libc.fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
 }
 
+/**
+ * Counts how many descriptors from 3 on the caller handed over, without a gap.
+ *
+ * @param most where to stop
+ */
+export function countHandedOver(most: number): number {
+  let count = 0;
+  while (count < most && isCallers(3 + count)) count++;
+  return count;
+}
+
+/** Makes descriptors from 3 on outlive an execve(2) of ourselves; those not open are passed over. */
+export function keepHandedOver(count: number): void {
+  if (countHandedOver(count) < count) return; // told later
+  for (let fd = 3; fd < 3 + count; fd++) keepThroughExec(fd);
+}
+
 /** Opens /dev/null on each of 0, 1 and 2 that the caller left closed, as Go's runtime does. */
 export function ensureStdio(): void {
   for (const fd of [0, 1, 2]) {

@@ -21,6 +21,8 @@ export interface RestoreOptions {
   readonly consoleSocket: string | undefined;
   readonly detach: boolean;
   readonly noSubreaper: boolean;
+  /** How many descriptors from 3 on the caller promises. */
+  readonly preserveFds: number;
   readonly noPivot: boolean;
   readonly noNewKeyring: boolean;
   readonly systemdCgroup: boolean;

@@ -12,6 +12,7 @@ import { findCriu } from "../criu/binary.ts";
 import { manageCgroupsMode } from "../criu/options.ts";
 import { ThawError } from "../errors/errors.ts";
 import { readCheckpoint } from "../images/checkpoint.ts";
+import { countHandedOver } from "../linux/fd.ts";
 import { wrapFs } from "../linux/libc.ts";
 import { loadSpec } from "../oci/bundle.ts";
 import type { Config } from "../oci/config.ts";
@@ -56,6 +57,7 @@ export interface RestorePlan {
 export function planRestore(options: RestoreOptions): RestorePlan {
   refusePathsWithNul(options);
   refuseUnsupported(options);
+  refuseMissingDescriptors(options.preserveFds);
   const caller = process.cwd();
   const imagePath = options.imagePath ?? join(caller, "checkpoint");
   const criu = options.criu?.includes("/") ? resolve(caller, options.criu) : options.criu;
@@ -116,6 +118,16 @@ function refusePathsWithNul(options: RestoreOptions): void {
     if (path !== undefined && /[\0\n]/.test(path))
       throw new ThawError(`--${name} ${JSON.stringify(path)} contains a NUL byte or a newline`);
   }
+}
+
+// runc create's words. CRIU restores the container's own descriptors, so nothing is handed on.
+function refuseMissingDescriptors(count: number): void {
+  const found = countHandedOver(count);
+  if (found < count)
+    throw new ThawError(
+      `unable to stat preserved-fd ${found} (of ${count}): no such file or directory`,
+      { hint: `descriptor ${3 + found} is not open: give --preserve-fds as many as there are` },
+    );
 }
 
 function refuseUnsupported(options: RestoreOptions): void {

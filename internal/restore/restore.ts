@@ -26,6 +26,7 @@ import {
   ensureStdio,
   isCallers,
   keepDescriptorsPrivate,
+  keepHandedOver,
   O_DIRECTORY,
   O_PATH,
   openAt,
@@ -65,6 +66,7 @@ import { restoreRequest } from "./request.ts";
  * @throws ThawError when it cannot be restored; nothing of it is left
  */
 export async function restore(options: RestoreOptions): Promise<number> {
+  if (!options.detach) keepHandedOver(options.preserveFds);
   if (!options.detach) blockAllSignals([process.argv0, ...process.argv.slice(2)]);
   const strangers = children(); // of whoever executed thaw in its own place
   refuseStatusFd(options);

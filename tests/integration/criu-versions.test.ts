@@ -150,7 +150,6 @@ const TOO_OLD: readonly (readonly [Version, readonly string[], string])[] = [
 ];
 const WITHOUT_PIDS: typeof TOO_OLD = [
   [[3, 11, 0], ["--tcp-close"], "--tcp-close requires at least CRIU 3.12"],
-  [[3, 4, 0], ["--lazy-pages"], "--lazy-pages requires at least CRIU 3.5"],
 ];
 
 for (const [rows, pids] of [
