@@ -37,21 +37,22 @@ _thaw_flag() {
   case "$1:$2" in
     restore:bundle | restore:b | restore:image-path | restore:work-path) kind=directory ;;
     restore:pid-file | restore:console-socket) kind=file ;;
-    restore:status-fd | restore:lsm-profile | restore:lsm-mount-context) kind=anything ;;
+    restore:status-fd | restore:lsm-profile | restore:lsm-mount-context | restore:preserve-fds) kind=anything ;;
     restore:manage-cgroups-mode) kind=word values=(soft full strict ignore) ;;
     restore:empty-ns) kind=word values=(network) ;;
     *:log) kind=file ;;
     *:log-format) kind=word values=(text json) ;;
     *:root) kind=directory ;;
     *:rootless) kind=word values=(true false auto) ;;
+    *:criu) kind=anything ;;
   esac
 }
 
 _thaw_flags() {
   case "$1" in
-    restore) _thaw_offer --bundle --image-path --work-path --detach --pid-file --console-socket --tcp-established --tcp-close --ext-unix-sk --shell-job --lazy-pages --status-fd --file-locks --manage-cgroups-mode --auto-dedup --empty-ns --lsm-profile --lsm-mount-context --no-subreaper --no-pivot --no-new-keyring ;;
+    restore) _thaw_offer --bundle --image-path --work-path --detach --pid-file --console-socket --tcp-established --tcp-close --ext-unix-sk --shell-job --lazy-pages --status-fd --file-locks --manage-cgroups-mode --auto-dedup --empty-ns --lsm-profile --lsm-mount-context --no-subreaper --preserve-fds --no-pivot --no-new-keyring ;;
   esac
-  _thaw_offer --debug --log --log-format --root --systemd-cgroup --rootless --help --version
+  _thaw_offer --debug --log --log-format --root --systemd-cgroup --rootless --criu --help --version
 }
 
 _thaw_argument() {

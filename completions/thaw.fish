@@ -9,7 +9,7 @@ function __thaw_words
             set skip 0
         else if string match -q -- '-*' $word
             switch "$command:"(string replace -r '^--?' '' -- $word)
-                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' '*:log' '*:log-format' '*:root' '*:rootless'
+                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
                     set skip 1
             end
         else
@@ -53,6 +53,7 @@ complete -c thaw -l log-format -x -a 'text json' -d 'format of the log: text or 
 complete -c thaw -l root -x -a '(__fish_complete_directories)' -d 'directory of the containers\' state; runc\'s, so that both see the same containers'
 complete -c thaw -l systemd-cgroup -d 'use systemd for cgroups (not supported yet: refused)'
 complete -c thaw -l rootless -x -a 'true false auto' -d 'ignore cgroup permission errors: true, false or auto (read for compatibility)'
+complete -c thaw -l criu -x -d 'the criu to use; a name without a slash is looked up on PATH (runc ignores this)'
 complete -c thaw -l help -s h -d 'show help'
 complete -c thaw -l version -s v -d 'print the version'
 complete -c thaw -n __thaw_at -a restore -d 'restore a container from a checkpoint'
@@ -75,6 +76,7 @@ complete -c thaw -n '__thaw_in restore' -l empty-ns -x -a 'network' -d 'make a n
 complete -c thaw -n '__thaw_in restore' -l lsm-profile -x -d 'LSM profile for the container'
 complete -c thaw -n '__thaw_in restore' -l lsm-mount-context -x -d 'LSM context for its mounts'
 complete -c thaw -n '__thaw_in restore' -l no-subreaper -d 'do not become a subreaper for the container\'s orphans'
+complete -c thaw -n '__thaw_in restore' -l preserve-fds -x -d 'expect N descriptors from 3 on to be open, as for runc create; the container keeps those of its checkpoint'
 complete -c thaw -n '__thaw_in restore' -l no-pivot -d 'record that the container does not use pivot_root'
 complete -c thaw -n '__thaw_in restore' -l no-new-keyring -d 'record that it has no session keyring of its own'
 

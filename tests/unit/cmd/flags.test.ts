@@ -60,7 +60,7 @@ test.each([
   ["-D c1", "flag provided but not defined: -D"],
   ["--image X c1", "flag provided but not defined: -image"],
   ["--imagePath X c1", "flag provided but not defined: -imagePath"],
-  ["--preserve-fds x c1", "flag provided but not defined: -preserve-fds"],
+  ["--preserve-fds x c1", `invalid value "x" for flag -preserve-fds: parse error`],
   ["--keep c1", "flag provided but not defined: -keep"],
   ["--constructor c1", "flag provided but not defined: -constructor"],
   ["--toString=1 c1", "flag provided but not defined: -toString"],
