@@ -7,6 +7,7 @@ import { MS_REC, MS_SLAVE, setPropagation } from "./mount.ts";
 // Flags of clone(2), by their C names.
 const CLONE_FS = 0x200;
 const CLONE_NEWNS = 0x20000;
+const CLONE_NEWNET = 0x40000000;
 
 /** Mounts made while this lives are seen by this thread and its children only. */
 export interface PrivateMounts extends Disposable {
@@ -48,4 +49,23 @@ export function enterPrivateMounts(): PrivateMounts {
     throw error;
   }
   return { leave, [Symbol.dispose]: leave };
+}
+
+/**
+ * Does something with the calling thread in another network namespace, and comes back.
+ *
+ * Sockets made and children started inside are of that namespace. Only this thread moves, so the
+ * action must be synchronous.
+ *
+ * @param netns a descriptor of the namespace
+ * @throws SyscallError EPERM without CAP_SYS_ADMIN in the user namespace that owns it
+ */
+export function inNetworkNamespace<T>(netns: number, action: () => T): T {
+  using before = openAt(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY);
+  check(libc.setns(netns, CLONE_NEWNET), "enter the network namespace");
+  try {
+    return action();
+  } finally {
+    check(libc.setns(before.fd, CLONE_NEWNET), "return to the host's network namespace");
+  }
 }

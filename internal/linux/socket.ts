@@ -18,9 +18,13 @@ import {
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
 const SOCK_SEQPACKET = 5;
-const SOCK_CLOEXEC = 0o2000000;
+/** socket(2). */
+export const AF_INET = 2;
+/** socket(2). */
+export const SOCK_DGRAM = 2;
+/** socket(2). */
+export const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SCM_RIGHTS = 1;

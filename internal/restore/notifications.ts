@@ -6,6 +6,7 @@ import { ThawError } from "../errors/errors.ts";
 import { type HookState, runHooks } from "../hooks/hooks.ts";
 import type { Interrupts } from "../linux/signal.ts";
 import { SPEC_VERSION } from "../oci/config.ts";
+import { raiseContainerLoopback } from "./loopback.ts";
 import type { RestorePlan } from "./plan.ts";
 
 /** The story's own part in them. */
@@ -26,6 +27,7 @@ export function notifications(parts: NotificationParts) {
     plan.options.log.debug(`notify: ${script}\n`);
     if (script === "setup-namespaces") {
       parts.adoptInit(pid);
+      raiseContainerLoopback(plan, pid);
       const { prestart, createRuntime } = plan.config.Hooks;
       const state = hookState(plan, pid);
       await runHooks("prestart", prestart, state, interrupts);

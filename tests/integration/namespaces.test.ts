@@ -11,16 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { countsOn, type Json, Lab, must, run } from "../support/lab.ts";
-
-/** A network namespace by name, gone with the test. */
-function networkNamespace(name: string): Disposable & { path: string } {
-  must(run(["ip", "netns", "add", name]));
-  return {
-    path: `/var/run/netns/${name}`,
-    [Symbol.dispose]: () => run(["ip", "netns", "delete", name]),
-  };
-}
+import { countsOn, type Json, Lab, must, networkNamespace, run } from "../support/lab.ts";
 
 const setPath = (config: Json, type: string, path: string) => {
   const found = config.linux.namespaces.find((ns: Json) => ns.type === type);
@@ -40,7 +31,7 @@ test("a network namespace with a path is the container's again", () => {
   const inode = must(run(["stat", "-L", "-c", "%i", netns.path])).stdout.trim();
   expect(readlinkSync(`/proc/${lab.state(id).init_process_pid}/ns/net`)).toBe(`net:[${inode}]`);
   // CRIU takes away the rules it locked the network with at the checkpoint.
-  const rules = run(["ip", "netns", "exec", netns.path.slice(15), "iptables", "-S"]).stdout;
+  const rules = run(["ip", "netns", "exec", netns.name, "iptables", "-S"]).stdout;
   expect(rules).not.toContain("CRIU");
   lab.delete(id);
 });

@@ -244,6 +244,16 @@ export class Lab implements Disposable {
   }
 }
 
+/** A network namespace by name, gone with the test. */
+export function networkNamespace(name: string): Disposable & { name: string; path: string } {
+  must(run(["ip", "netns", "add", name]));
+  return {
+    name,
+    path: `/var/run/netns/${name}`,
+    [Symbol.dispose]: () => run(["ip", "netns", "delete", name]),
+  };
+}
+
 /** Throws what a program said when it failed. */
 export function must(ran: Ran): Ran {
   if (ran.status !== 0) throw new Error(`status ${ran.status}: ${ran.stderr}${ran.stdout}`);
