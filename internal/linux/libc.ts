@@ -156,3 +156,5 @@ export const EINVAL = 22;
 export const ELOOP = 40;
 /** errno(3). */
 export const EPROTOTYPE = 91;
+/** errno(3). */
+export const EOPNOTSUPP = 95;

@@ -46,13 +46,14 @@ import { blockAllSignals, readSignals } from "../linux/signalfd.ts";
 import type { Log } from "../log/log.ts";
 import { externalMounts } from "../mounts/external.ts";
 import { makeMountpoints } from "../mounts/mountpoints.ts";
-import type { Config } from "../oci/config.ts";
+import { type Config, namespacePath } from "../oci/config.ts";
 import { hostId } from "../oci/convert.ts";
 import { type ClaimedState, claimState, processId } from "../state/state.ts";
 import { mountCriuRoot } from "./criu-root.ts";
 import { explainFailure } from "./failure.ts";
 import { makeWorkDirectory, openImages } from "./images.ts";
 import { openNamespaces } from "./namespaces.ts";
+import { lockedNetwork } from "./network-lock.ts";
 import { hookState, notifications } from "./notifications.ts";
 import type { RestoreOptions } from "./options.ts";
 import { planRestore, type RestorePlan } from "./plan.ts";
@@ -214,8 +215,10 @@ async function askCriu(parts: Request): Promise<Child> {
       recorded = true;
     },
   });
+  const network = container.use(lockedNetwork(plan));
   const pid = await criu.restore(parts.request, on);
   if (!recorded) throw new CriuError("criu reported success without its post-restore notification");
+  network.lifted();
   return adoptInit(pid);
 }
 
@@ -286,6 +289,7 @@ function recordOf(plan: RestorePlan, criuPid: number | undefined) {
     criu: criuPid === undefined ? undefined : processId(criuPid),
     bundle: plan.bundle,
     imagePath: plan.imagePath,
+    networkNamespace: namespacePath(plan.config, "NEWNET") || undefined,
     cgroupPaths: Object.fromEntries(plan.cgroupPaths),
   };
 }

@@ -52,6 +52,8 @@ export interface RestoreRecord {
   readonly criu: ProcessId | undefined;
   readonly bundle: string;
   readonly imagePath: string;
+  /** The network namespace with a path, which the checkpoint may have cut off. */
+  readonly networkNamespace: string | undefined;
   readonly cgroupPaths: Readonly<Record<string, string>>;
 }
 

@@ -143,6 +143,7 @@ const { dup2, execv } = dlopen("libc.so.6", {
 }).symbols;
 const SOCKET = 3;
 const SYS_pidfd_getfd = 438;
+const F_SETFD = 2;
 type Pretence = Extract<Behaviour, { readonly at: Moment }>;
 
 function respond(socket: number, response: MessageInitShape<typeof RespSchema>): void {
@@ -203,6 +204,11 @@ function becomeCriu(directory: string, real: string): void {
   const socket = Number(libc.syscall(SYS_pidfd_getfd, relay.pidfd, theirs, 0, 0));
   check(dup2(check(socket, "pidfd_getfd"), SOCKET), "dup2");
   writeFileSync(join(directory, "taken"), "");
+  // Namespaces with a path, which Bun made close-on-exec at its start.
+  for (const link of inherited(directory).fds) {
+    const fd = Number(link.split(" ")[0]);
+    if (fd > SOCKET) libc.fcntl(fd, F_SETFD, 0);
+  }
   const words = cstringArray(["criu", "swrk", String(SOCKET)]);
   check(execv(cstring(real), words.bytes), `exec ${real} ${words.owned.length}`);
 }
