@@ -176,6 +176,41 @@ export const RULES: readonly Rule[] = [
     remedy: "load the profile here, or name another with --lsm-profile TYPE:NAME",
   },
   {
+    pattern: /LSM specified but (\w+) not supported by kernel/,
+    example: "apparmor LSM specified but apparmor not supported by kernel",
+    cause: "this host's kernel does not run $1",
+    remedy: "leave --lsm-profile out, or restore on a host with $1",
+  },
+  {
+    pattern: /invalid argument (\S+) for --lsm-profile/,
+    example: "invalid argument bogus for --lsm-profile",
+    cause: "$1 is no LSM profile",
+    remedy: "give --lsm-profile apparmor:NAME or selinux:LABEL",
+  },
+  {
+    pattern: /Unable to find an external netns: extRootNetNS/,
+    example: "net: Unable to find an external netns: extRootNetNS",
+    cause:
+      "the container was checkpointed in a network namespace with a path, and config.json gives none",
+    remedy:
+      'give the "network" entry of linux.namespaces the path of the namespace to restore into',
+  },
+  {
+    pattern: /Unable to find an external pidns: extRootPidNS/,
+    example: "Unable to find an external pidns: extRootPidNS",
+    cause:
+      "the container was checkpointed in a pid namespace with a path, and config.json gives none",
+    remedy: 'give the "pid" entry of linux.namespaces the path of the namespace to restore into',
+  },
+  {
+    pattern: /Failed to setns when join-ns user:|Can't open ns file \S+\/ns\/user:/,
+    example: "Failed to setns when join-ns user:/run/userns: Operation not permitted",
+    cause:
+      "CRIU cannot join a user namespace with a path: it makes one with the checkpoint's mappings",
+    remedy:
+      'take the path out of the "user" entry of linux.namespaces, and give its mappings as linux.uidMappings and linux.gidMappings',
+  },
+  {
     pattern: /External socket (?:found|is used)|Consider using the --ext-unix-sk option/,
     example:
       "unix: External socket found in image. Consider using the --ext-unix-sk option to allow restoring it.",

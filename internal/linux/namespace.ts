@@ -1,5 +1,6 @@
 /** Namespaces of the calling thread. @module */
 
+import { statSync } from "node:fs";
 import { AT_FDCWD, O_RDONLY, openAt } from "./fd.ts";
 import { check, cstring, libc } from "./libc.ts";
 import { MS_REC, MS_SLAVE, setPropagation } from "./mount.ts";
@@ -67,5 +68,15 @@ export function inNetworkNamespace<T>(netns: number, action: () => T): T {
     return action();
   } finally {
     check(libc.setns(before.fd, CLONE_NEWNET), "return to the host's network namespace");
+  }
+}
+
+/** Whether two files, such as /proc/PID/ns/net, are one namespace; true when one cannot be read. */
+export function isSameNamespace(one: string, other: string): boolean {
+  try {
+    const [a, b] = [statSync(one), statSync(other)];
+    return a.dev === b.dev && a.ino === b.ino;
+  } catch {
+    return true; // a holder may have ended
   }
 }

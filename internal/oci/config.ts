@@ -108,6 +108,13 @@ export interface IdMap {
   size: number;
 }
 
+/** Intel RDT, in libcontainer's spelling; a restore records it and applies nothing. */
+export interface IntelRdt {
+  closID?: string;
+  l3_cache_schema?: string;
+  memBwSchema?: string;
+}
+
 /** The `config` of state.json. */
 export interface Config {
   no_pivot_root: boolean;
@@ -140,6 +147,7 @@ export interface Config {
   version: string;
   labels: string[];
   no_new_keyring: boolean;
+  intel_rdt?: IntelRdt;
   time_offsets?: object;
   personality?: object;
 }

@@ -1,5 +1,6 @@
 /** config.json to libcontainer's configuration (runc: specconv.CreateLibcontainerConfig). @module */
 
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { goJson } from "../log/log.ts";
@@ -7,6 +8,7 @@ import { cgroupConfig } from "./cgroup-config.ts";
 import {
   type Config,
   type IdMap,
+  type IntelRdt,
   type Mount,
   type Namespace,
   SPEC_VERSION,
@@ -15,7 +17,14 @@ import {
 import { createDevices } from "./devices.ts";
 import { PROPAGATION, parseMountOptions } from "./mount-options.ts";
 import { seccompConfig } from "./seccomp.ts";
-import { HOOK_NAMES, type IdMapping, type Spec, type SpecMount, type SpecProcess } from "./spec.ts";
+import {
+  HOOK_NAMES,
+  type IdMapping,
+  type Spec,
+  type SpecLinux,
+  type SpecMount,
+  type SpecProcess,
+} from "./spec.ts";
 
 /** What beside config.json decides the configuration. */
 export interface ConvertOptions {
@@ -85,7 +94,8 @@ export function toConfig(
       `bundle=${options.bundle}`,
     ],
     no_new_keyring: options.noNewKeyring,
-    ...(linux.timeOffsets == null ? {} : { time_offsets: linux.timeOffsets }),
+    ...(linux.intelRdt == null ? {} : { intel_rdt: intelRdt(linux.intelRdt) }),
+    ...(linux.timeOffsets == null ? {} : { time_offsets: timeOffsets(linux.timeOffsets) }),
     ...(linux.personality == null ? {} : { personality: personality(linux.personality.domain) }),
   };
   return { config, warnings };
@@ -218,10 +228,41 @@ function capabilities(process: SpecProcess | null | undefined) {
 
 function processFields(process: SpecProcess | null | undefined) {
   return {
-    ...(process?.apparmorProfile ? { apparmor_profile: process.apparmorProfile } : {}),
+    ...(process?.apparmorProfile && hasAppArmor()
+      ? { apparmor_profile: process.apparmorProfile }
+      : {}),
     ...(process?.selinuxLabel ? { process_label: process.selinuxLabel } : {}),
     ...(process?.oomScoreAdj == null ? {} : { oom_score_adj: process.oomScoreAdj }),
   };
+}
+
+function intelRdt(rdt: NonNullable<SpecLinux["intelRdt"]>): IntelRdt {
+  return {
+    ...(rdt.closID ? { closID: rdt.closID } : {}),
+    ...(rdt.l3CacheSchema ? { l3_cache_schema: rdt.l3CacheSchema } : {}),
+    ...(rdt.memBwSchema ? { memBwSchema: rdt.memBwSchema } : {}),
+  };
+}
+
+// As Go writes a map: sorted, without zeros.
+function timeOffsets(offsets: NonNullable<SpecLinux["timeOffsets"]>): object {
+  const sorted = Object.entries(offsets).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(
+    sorted.map(([clock, { secs, nanosecs }]) => [
+      clock,
+      { ...(secs ? { secs } : {}), ...(nanosecs ? { nanosecs } : {}) },
+    ]),
+  );
+}
+
+// runc's own test of AppArmor; without it the profile means nothing and is not recorded.
+function hasAppArmor(): boolean {
+  try {
+    statSync("/sys/kernel/security/apparmor");
+    return readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y");
+  } catch {
+    return false;
+  }
 }
 
 function personality(domain = ""): object {

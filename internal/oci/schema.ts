@@ -130,6 +130,11 @@ const linux = struct("Linux", {
   gidMappings: idMappings,
   maskedPaths: strings,
   readonlyPaths: strings,
+  intelRdt: struct("LinuxIntelRdt", {
+    closID: "string",
+    l3CacheSchema: "string",
+    memBwSchema: "string",
+  }),
   mountLabel: "string",
   namespaces: list(struct("LinuxNamespace", { type: "string", path: "string" })),
   resources,

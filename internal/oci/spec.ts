@@ -96,6 +96,11 @@ export interface SpecLinux {
   readonly devices?: readonly SpecDevice[] | null;
   readonly gidMappings?: readonly IdMapping[] | null;
   readonly maskedPaths?: readonly string[] | null;
+  readonly intelRdt?: {
+    readonly closID?: string;
+    readonly l3CacheSchema?: string;
+    readonly memBwSchema?: string;
+  } | null;
   readonly mountLabel?: string;
   readonly namespaces?: readonly SpecNamespace[] | null;
   readonly readonlyPaths?: readonly string[] | null;

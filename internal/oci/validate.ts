@@ -3,6 +3,7 @@
 import { accessSync, existsSync, realpathSync, statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { wrapFs } from "../linux/libc.ts";
+import { mounts } from "../linux/mount.ts";
 import type { Config } from "./config.ts";
 
 /**
@@ -23,10 +24,11 @@ export function validateConfig(config: Config): void {
   validateUserNamespace(config, has("NEWUSER"));
   validateTimeNamespace(config, has("NEWTIME"));
   for (const key of Object.keys(config.sysctl ?? {})) validateSysctl(key, config);
-  if ((config.process_label ?? config.mount_label) !== "" && !existsSync("/sys/fs/selinux/enforce"))
+  if ((config.process_label ?? "") !== "" && !existsSync("/sys/fs/selinux/enforce"))
     throw new ThawError(
       "selinux label is specified in config, but selinux is disabled or not supported",
     );
+  validateIntelRdt(config.intel_rdt);
   for (const mount of config.mounts) {
     if (mount.id_mapping !== undefined && mount.device !== "bind")
       throw new ThawError(
@@ -70,6 +72,25 @@ function validateTimeNamespace(config: Config, has: boolean): void {
   if (config.time_offsets !== undefined && path !== "")
     throw new ThawError(
       "time namespace enabled, but both namespace path and time offsets specified -- you may only provide one",
+    );
+}
+
+// runc finds resctrl by its mount; L3 and MB are what this host can control.
+function validateIntelRdt(rdt: Config["intel_rdt"]): void {
+  if (rdt === undefined) return;
+  const { closID = "", l3_cache_schema = "", memBwSchema = "" } = rdt;
+  if (closID === "." || closID === ".." || closID.includes("/"))
+    throw new ThawError(`invalid intelRdt.ClosID ${JSON.stringify(closID)}`);
+  if (l3_cache_schema === "" && memBwSchema === "") return;
+  const root = mounts().find(({ fstype }) => fstype === "resctrl")?.mountpoint;
+  const has = (resource: string) => root !== undefined && existsSync(`${root}/info/${resource}`);
+  if (l3_cache_schema !== "" && !has("L3"))
+    throw new ThawError(
+      "intelRdt.l3CacheSchema is specified in config, but Intel RDT/CAT is not enabled",
+    );
+  if (memBwSchema !== "" && !has("MB"))
+    throw new ThawError(
+      "intelRdt.memBwSchema is specified in config, but Intel RDT/MBA is not enabled",
     );
 }
 

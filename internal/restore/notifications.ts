@@ -7,6 +7,7 @@ import { type HookState, runHooks } from "../hooks/hooks.ts";
 import type { Interrupts } from "../linux/signal.ts";
 import { SPEC_VERSION } from "../oci/config.ts";
 import { raiseContainerLoopback } from "./loopback.ts";
+import { unexpectedNamespaces } from "./namespaces.ts";
 import type { RestorePlan } from "./plan.ts";
 
 /** The story's own part in them. */
@@ -39,6 +40,7 @@ export function notifications(parts: NotificationParts) {
     } else if (script === "post-restore") {
       parts.io.expectMaster();
       parts.adoptInit(pid);
+      for (const text of unexpectedNamespaces(plan.config, pid)) plan.options.log.warn(text);
       await parts.record(pid);
     }
   };

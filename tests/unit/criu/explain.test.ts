@@ -44,6 +44,36 @@ test.each<[string, string, string]>([
     "(Network is unreachable)",
     "configure the same address",
   ],
+  [
+    E("net.c:2942", "net: Unable to find an external netns: extRootNetNS"),
+    "a network namespace with a path, and config.json gives none",
+    "the path of the namespace to restore into",
+  ],
+  [
+    E("cr-restore.c:1164", "Unable to find an external pidns: extRootPidNS"),
+    "a pid namespace with a path, and config.json gives none",
+    "the path of the namespace to restore into",
+  ],
+  [
+    E("namespaces.c:1693", "Failed to setns when join-ns user:/run/u: Operation not permitted"),
+    "cannot join a user namespace",
+    "linux.uidMappings",
+  ],
+  [
+    E("namespaces.c:1660", "Can't open ns file /proc/31442/ns/user: Permission denied"),
+    "cannot join a user namespace",
+    "linux.uidMappings",
+  ],
+  [
+    E("lsm.c:406", "apparmor LSM specified but apparmor not supported by kernel"),
+    "does not run apparmor",
+    "leave --lsm-profile out",
+  ],
+  [
+    E("lsm.c:397", "invalid argument bogus for --lsm-profile"),
+    "bogus is no LSM profile",
+    "apparmor:NAME",
+  ],
   [E("image.c:94", "Need to set the --tcp-close options."), "made with --tcp-close", "tcp-close"],
   [
     E("image.c:198", "Missing required plugin: amdgpu_plugin"),

@@ -31,7 +31,7 @@ test.each<[string, unknown]>([
   ["an empty object", {}],
   ["null wherever it stands", { process: null, mounts: null, linux: { resources: null } }],
   ["null in a list", { mounts: [null], process: { args: [null] } }],
-  ["fields it does not know", { vm: { kernel: 1 }, linux: { intelRdt: 7, netDevices: [] } }],
+  ["fields it does not know", { vm: { kernel: 1 }, linux: { unknown: 7, netDevices: [] } }],
   ["names of Object's prototype", { constructor: 1, toString: [], linux: { valueOf: {} } }],
   ["the ends of uint32", { process: { user: { uid: 0, gid: 4294967295 } } }],
   ["large int64", { linux: { resources: { memory: { limit: 2 ** 62, swap: -1 } } } }],
