@@ -55,6 +55,8 @@ export interface Globals {
   readonly systemdCgroup: boolean;
   /** `--criu` as it was given; undefined: the one on PATH. */
   readonly criu: string | undefined;
+  /** As it was given. */
+  readonly rootless: string;
 }
 
 /**
@@ -69,9 +71,6 @@ export function readGlobals(given: readonly Parsed[]): Globals {
   const debug = bool("debug");
   const format = text("log-format") ?? "text";
   if (!["", "text", "json"].includes(format)) throw new ThawError(`invalid log-format: ${format}`);
-  const rootless = text("rootless") ?? "auto";
-  if (rootless !== "" && rootless !== "auto" && parseBool(rootless) === undefined)
-    throw new ThawError(`strconv.ParseBool: parsing ${JSON.stringify(rootless)}: invalid syntax`);
   const root = resolve(text("root") ?? defaultRoot());
   if (root === "/") throw new ThawError("Option --root argument should not be set to /");
   const path = text("log");
@@ -85,7 +84,18 @@ export function readGlobals(given: readonly Parsed[]): Globals {
     root,
     systemdCgroup: bool("systemd-cgroup"),
     criu: text("criu") || undefined,
+    rootless: text("rootless") ?? "auto",
   };
+}
+
+/**
+ * Checks `--rootless`, which changes nothing here. runc reads it late: the log is open by then.
+ *
+ * @throws ThawError in runc's words
+ */
+export function refuseRootless({ rootless }: Globals): void {
+  if (rootless !== "" && rootless !== "auto" && parseBool(rootless) === undefined)
+    throw new ThawError(`strconv.ParseBool: parsing ${JSON.stringify(rootless)}: invalid syntax`);
 }
 
 // runc: XDG_RUNTIME_DIR counts for those who are not root only, and not when it is empty.

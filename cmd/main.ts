@@ -5,7 +5,7 @@ import { type Log, openLog, writeAll } from "../internal/log/log.ts";
 import type { Command } from "./command.ts";
 import { commands, handedToRunc } from "./commands.ts";
 import { type Parsed, parseFlags, UsageError } from "./flags.ts";
-import { globalFlags, readGlobals } from "./globals.ts";
+import { globalFlags, readGlobals, refuseRootless } from "./globals.ts";
 import { report } from "./report.ts";
 
 /** What runc exits with for a command it does not have. */
@@ -33,15 +33,18 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const entry = Object.hasOwn(commands, word) ? commands[word] : undefined;
     if (entry === undefined) {
-      log.error(`No help topic for '${word}'`);
-      return UNKNOWN_COMMAND;
+      log = scope.use(openLog(readGlobals([before]).log));
+      return refuseCommand(word, log);
     }
     const command = await entry.load();
-    const after = await parseCommand(word, command, rest);
+    const after = await parseCommand(word, command, rest, () => {
+      log = scope.use(openLog(readGlobals([before]).log));
+    });
     if (after.booleans.get("help")) return await printHelp(word);
     const globals = readGlobals([before, after]);
     log = scope.use(openLog(globals.log));
     await requirePositionals(word, command, after);
+    refuseRootless(globals);
     const { runCommand } = await import("citty");
     const invocation = { parsed: after, globals, log };
     const { result } = await runCommand(command.definition, { rawArgs: [], data: invocation });
@@ -61,16 +64,27 @@ function parse(argv: readonly string[], flags: typeof globalFlags, stopAtFirst: 
   }
 }
 
-// Global flags are accepted after the command too, as runc 1.5 does; the command's own win.
+// The final newline is part of runc's message.
+function refuseCommand(word: string, log: Log): number {
+  const message = `No help topic for '${word}'\n`;
+  log.error(message);
+  if (!log.isStderr) writeAll(2, `${message}\n`);
+  return UNKNOWN_COMMAND;
+}
+
+// Global flags are accepted after the command too, as runc 1.5 does; the command's own win. What
+// is wrong with them is told in the log that was named before the command, as by runc 1.3.
 async function parseCommand(
   word: string,
   command: Command,
   argv: readonly string[],
+  openLogBefore: () => void,
 ): Promise<Parsed> {
   try {
     return parseFlags(argv, { ...globalFlags, ...command.flags }, false);
   } catch (error) {
     if (error instanceof UsageError) {
+      openLogBefore();
       writeAll(1, `Incorrect Usage: ${error.message}\n\n`);
       await printHelp(word);
     }

@@ -14,6 +14,10 @@ const CHECKS: readonly (readonly [string, readonly string[]])[] = [
   ["imports point one way", [bin("depcruise"), "cmd", "internal", "tests", "scripts"]],
   ["exports are documented", [bin("typedoc")]],
   ["proto lint", [bin("buf"), "lint"]],
+  [
+    "docs/compatibility.md is up to date",
+    [process.execPath, "scripts/compatibility.ts", "--check"],
+  ],
 ];
 
 function run(argv: readonly string[]): string | undefined {

@@ -26,7 +26,7 @@ export function makeMountpoints(config: Config, root: number): Config {
     // CRIU makes the mount points of cgroup hierarchies, and what is on a tmpfs.
     if (mount.device === "cgroup" || isOnTmpfs(config, mount.destination)) return mount;
     try {
-      return makeMountpoint(mount, root, binds);
+      return makeMountpoint(mount, config, root, binds);
     } catch (cause) {
       throw new ThawError(`create criu restore mountpoint for ${mount.destination} mount`, {
         cause,
@@ -36,13 +36,21 @@ export function makeMountpoints(config: Config, root: number): Config {
   return { ...config, mounts };
 }
 
-function makeMountpoint(mount: Mount, root: number, binds: DisposableStack): Mount {
+function makeMountpoint(
+  mount: Mount,
+  { rootfs }: Config,
+  root: number,
+  binds: DisposableStack,
+): Mount {
   const isBind = mount.device === "bind";
   const kind = isBind && !sourceIsDirectory(mount.source) ? "file" : "directory";
+  {
+    // Refused before anything is made.
+    using found = resolveInRoot(root, mount.destination, "nothing");
+    refusePath(found.path, mount, rootfs);
+  }
   using target = resolveInRoot(root, mount.destination, kind);
-  if (target.path === "/")
-    throw new ThawError(`mountpoint ${JSON.stringify(mount.destination)} is on the top of rootfs`);
-  refuseProc(target.path, mount);
+  refusePath(target.path, mount, rootfs);
   if (target.fd === undefined) throw new ThawError(`${target.path} does not exist`);
   if (isBind) {
     bindMount(mount.source, `/proc/self/fd/${target.fd}`, mount.destination);
@@ -58,7 +66,7 @@ function makeMountpoint(mount: Mount, root: number, binds: DisposableStack): Mou
 }
 
 function sourceIsDirectory(source: string): boolean {
-  return wrapFs(`bind source ${source}`, () => statSync(source)).isDirectory();
+  return wrapFs(`stat ${source}`, () => statSync(source)).isDirectory();
 }
 
 const PROC_FILES = new Set(
@@ -77,8 +85,15 @@ const PROC_FILES = new Set(
 );
 
 // runc: checkProcMount; what a container shows of /proc is the kernel's.
-function refuseProc(path: string, mount: Mount): void {
+function refusePath(path: string, mount: Mount, rootfs: string): void {
+  const shown = JSON.stringify(join(rootfs, path));
+  if (path === "/")
+    throw new ThawError(
+      `mountpoint ${JSON.stringify(rootfs)} is on the top of rootfs ${JSON.stringify(rootfs)}`,
+    );
   if (path === "/proc" ? mount.device === "proc" : !path.startsWith("/proc/")) return;
   if (PROC_FILES.has(path) || (path === "/proc" && mount.device === "bind")) return;
-  throw new ThawError(`${JSON.stringify(path)} cannot be mounted because it is inside /proc`);
+  throw new ThawError(
+    `check proc-safety of ${mount.destination} mount: ${shown} cannot be mounted because it is inside /proc`,
+  );
 }

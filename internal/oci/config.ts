@@ -20,7 +20,7 @@ export interface Mount {
   relabel: "";
   rec_attr: object | null;
   extensions: number;
-  id_mapping?: object;
+  id_mapping?: { recursive: boolean; uid_mappings: IdMap[] | null; gid_mappings: IdMap[] | null };
 }
 
 /** A device cgroup rule; -1 is a wildcard, `type` the code of a, b or c. */

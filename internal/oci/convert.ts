@@ -16,6 +16,7 @@ import {
 } from "./config.ts";
 import { createDevices } from "./devices.ts";
 import { PROPAGATION, parseMountOptions } from "./mount-options.ts";
+import { refuseUnused } from "./refuse.ts";
 import { seccompConfig } from "./seccomp.ts";
 import {
   HOOK_NAMES,
@@ -49,6 +50,7 @@ export function toConfig(
   if (spec.root === null || spec.root === undefined) throw new ThawError("root must be specified");
   const linux = spec.linux ?? {};
   const mounts = (spec.mounts ?? []).map((mount) => toMount(mount, options.bundle, warnings));
+  warnings.push(...refuseUnused(spec));
   const { nodes, rules } = createDevices(linux.devices ?? []);
   if (linux.resources?.memory?.kernel != null || linux.resources?.memory?.kernelTCP != null)
     warnings.push("Kernel memory settings are ignored and will be removed");
@@ -57,7 +59,9 @@ export function toConfig(
   const uidMappings = toIdMaps(linux.uidMappings);
   const gidMappings = toIdMaps(linux.gidMappings);
   const hasUser = namespaces.some(({ type }) => type === "NEWUSER");
-  if (hasUser) ownDevices(nodes, uidMappings, gidMappings);
+  // Without mappings validateConfig() refuses it.
+  if (hasUser && uidMappings?.length && gidMappings?.length)
+    ownDevices(nodes, uidMappings, gidMappings);
   const config: Config = {
     no_pivot_root: options.noPivot,
     parent_death_signal: 0,

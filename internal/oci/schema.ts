@@ -142,7 +142,7 @@ const linux = struct("Linux", {
   seccomp,
   sysctl: map("string"),
   timeOffsets: map(struct("LinuxTimeOffset", { secs: "int64", nanosecs: "uint32" })),
-  personality: struct("LinuxPersonality", { domain: "string" }),
+  personality: struct("LinuxPersonality", { domain: "string", flags: strings }),
 });
 
 const spec = struct("Spec", {
@@ -168,6 +168,8 @@ const spec = struct("Spec", {
     oomScoreAdj: "int",
     selinuxLabel: "string",
     apparmorProfile: "string",
+    rlimits: list(struct("POSIXRlimit", { type: "string", hard: "uint64", soft: "uint64" })),
+    ioPriority: struct("LinuxIOPriority", { class: "string", priority: "int" }),
   }),
   mounts: list(
     struct("Mount", {

@@ -30,6 +30,8 @@ export interface SpecProcess {
   readonly oomScoreAdj?: number | null;
   readonly selinuxLabel?: string;
   readonly apparmorProfile?: string;
+  readonly rlimits?: readonly { readonly type?: string }[] | null;
+  readonly ioPriority?: { readonly class?: string } | null;
 }
 
 /** One of `mounts`. */
@@ -110,7 +112,10 @@ export interface SpecLinux {
   readonly sysctl?: Readonly<Record<string, string>> | null;
   readonly timeOffsets?: Readonly<Record<string, { secs?: number; nanosecs?: number }>> | null;
   readonly uidMappings?: readonly IdMapping[] | null;
-  readonly personality?: { readonly domain?: string } | null;
+  readonly personality?: {
+    readonly domain?: string;
+    readonly flags?: readonly string[] | null;
+  } | null;
 }
 
 /** A device of a block I/O limit. */

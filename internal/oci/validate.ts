@@ -4,7 +4,7 @@ import { accessSync, existsSync, realpathSync, statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { wrapFs } from "../linux/libc.ts";
 import { mounts } from "../linux/mount.ts";
-import type { Config } from "./config.ts";
+import type { Config, Mount } from "./config.ts";
 
 /**
  * Checks the configuration without touching anything.
@@ -29,16 +29,18 @@ export function validateConfig(config: Config): void {
       "selinux label is specified in config, but selinux is disabled or not supported",
     );
   validateIntelRdt(config.intel_rdt);
-  for (const mount of config.mounts) {
-    if (mount.id_mapping !== undefined && mount.device !== "bind")
-      throw new ThawError(
-        `invalid mount ${mount.destination}: id-mapped mounts are only supported for bind-mounts`,
-      );
-    if (mount.device === "bind" && mount.data !== "")
-      throw new ThawError(
-        `invalid mount {Source:${mount.source} Destination:${mount.destination}}: bind mounts cannot have any filesystem-specific options applied`,
-      );
-  }
+  for (const mount of config.mounts) validateMount(mount);
+}
+
+function validateMount({ source, destination, device, data, id_mapping: map }: Mount): void {
+  const invalid = (why: string) =>
+    new ThawError(`invalid mount {Source:${source} Destination:${destination}}: ${why}`);
+  if (map !== undefined && device !== "bind")
+    throw invalid("id-mapped mounts are only supported for bind-mounts");
+  if (map !== undefined && (map.uid_mappings === null || map.gid_mappings === null))
+    throw invalid("id-mapped mounts must have both uid and gid mappings specified");
+  if (device === "bind" && data !== "")
+    throw invalid("bind mounts cannot have any filesystem-specific options applied");
 }
 
 function validateRootfs(rootfs: string): void {
@@ -55,12 +57,14 @@ function validateRootfs(rootfs: string): void {
 }
 
 function validateUserNamespace(config: Config, has: boolean): void {
-  const mapped = config.uid_mappings !== null || config.gid_mappings !== null;
   const path = config.namespaces.find(({ type }) => type === "NEWUSER")?.path ?? "";
-  if (has && path === "" && !mapped)
-    throw new ThawError("user namespaces enabled, but no uid mappings found", {
-      hint: "set linux.uidMappings and linux.gidMappings in config.json",
-    });
+  if (!has || path !== "") return;
+  for (const kind of ["uid", "gid"] as const) {
+    if ((config[`${kind}_mappings`] ?? []).length === 0)
+      throw new ThawError(`user namespaces enabled, but no ${kind} mappings found`, {
+        hint: "set linux.uidMappings and linux.gidMappings in config.json",
+      });
+  }
 }
 
 function validateTimeNamespace(config: Config, has: boolean): void {
@@ -105,26 +109,38 @@ const IPC_SYSCTLS = new Set([
   "kernel.shm_rmid_forced",
 ]);
 
+// A key may be written with slashes, and dots where a name has one (sysctl.d(5)).
+function withDots(name: string): string {
+  if (/[./]/.exec(name)?.[0] !== "/") return name;
+  return name.replaceAll(/[./]/g, (sign) => (sign === "." ? "/" : "."));
+}
+
 function validateSysctl(name: string, config: Config): void {
-  const key = name.replaceAll("/", ".");
+  const key = withDots(name);
+  const shown = `sysctl ${JSON.stringify(key)}`;
   const isPrivate = (type: string) => config.namespaces.some((n) => n.type === type);
   if (IPC_SYSCTLS.has(key) || key.startsWith("fs.mqueue.")) {
     if (!isPrivate("NEWIPC"))
-      throw new ThawError(
-        `sysctl ${JSON.stringify(name)} is not allowed in the hosts ipc namespace`,
-      );
+      throw new ThawError(`${shown} is not allowed in the hosts ipc namespace`);
   } else if (key.startsWith("net.")) {
-    if (!isPrivate("NEWNET"))
-      throw new ThawError(`sysctl ${JSON.stringify(name)} not allowed in host network namespace`);
-  } else if (key === "kernel.domainname" || key === "kernel.hostname") {
-    if (!isPrivate("NEWUTS"))
-      throw new ThawError(
-        `sysctl ${JSON.stringify(name)} is not allowed in the hosts UTS namespace`,
-      );
-  } else {
-    throw new ThawError(`sysctl ${JSON.stringify(name)} is not in a separate kernel namespace`);
+    if (!isPrivate("NEWNET")) throw new ThawError(`${shown} not allowed in host network namespace`);
+  } else if (isPrivate("NEWUTS") && key === "kernel.hostname") {
+    throw new ThawError(`${shown} is not allowed as it conflicts with the OCI "hostname" field`);
+  } else if (!isPrivate("NEWUTS") || key !== "kernel.domainname") {
+    throw new ThawError(`${shown} is not in a separate kernel namespace`);
   }
 }
+
+// As config.json calls them.
+const WORDS: Readonly<Record<string, string>> = {
+  NEWNET: "network",
+  NEWPID: "pid",
+  NEWIPC: "ipc",
+  NEWUTS: "uts",
+  NEWNS: "mount",
+  NEWUSER: "user",
+  NEWTIME: "time",
+};
 
 /**
  * Checks that the namespaces to join exist and can be joined by a restore.
@@ -141,9 +157,7 @@ export function validateNamespacePaths(config: Config): void {
     try {
       accessSync(path);
     } catch {
-      const word =
-        type === "NEWNET" ? "network" : type === "NEWPID" ? "pid" : type.slice(3).toLowerCase();
-      throw new ThawError(`Requested ${word} namespace ${path} does not exist`);
+      throw new ThawError(`Requested ${WORDS[type] ?? type} namespace ${path} does not exist`);
     }
   }
 }

@@ -328,7 +328,7 @@ const TROUBLE: readonly (readonly [string, RegExp, () => Trouble])[] = [
   ],
   [
     "the source of a bind has vanished",
-    /for \/data mount: bind source \S+: no such file or directory/,
+    /for \/data mount: stat \S+: no such file or directory/,
     () => {
       renameSync(volume, `${volume}.gone`);
       return { undo: () => renameSync(`${volume}.gone`, volume) };

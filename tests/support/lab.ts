@@ -81,6 +81,33 @@ export interface Bundle {
  */
 export const COUNTER = "i=0; while :; do i=$((i+1)); printf %08d $i 1<>/tmp/n; sleep 0.1; done";
 
+/** The bundle in a directory. */
+export function openBundle(path: string): Bundle {
+  const rootfs = join(path, "rootfs");
+  const file = join(path, "config.json");
+  const config = () => JSON.parse(readFileSync(file, "utf8"));
+  return {
+    path,
+    rootfs,
+    config,
+    edit: (edit) => {
+      const now = config();
+      edit(now);
+      writeFileSync(file, JSON.stringify(now, null, 2));
+    },
+    count: () => {
+      const counted = join(rootfs, "tmp/n");
+      // Empty while it is being written, and for good when it was checkpointed just then.
+      for (let tries = 0; tries < 20 && existsSync(counted); tries++) {
+        const text = readFileSync(counted, "utf8");
+        if (text !== "") return Number(text);
+        Bun.sleepSync(10);
+      }
+      return 0;
+    },
+  };
+}
+
 /** A directory for one test, and the containers in it. */
 export class Lab implements Disposable {
   readonly path = mkdtempSync("/tmp/thaw-lab-");
@@ -119,28 +146,7 @@ export class Lab implements Disposable {
     ])
       symlinkSync("busybox", join(rootfs, "bin", name));
     must(run(["runc", "spec", "--bundle", path]));
-    const file = join(path, "config.json");
-    const config = () => JSON.parse(readFileSync(file, "utf8"));
-    const bundle: Bundle = {
-      path,
-      rootfs,
-      config,
-      edit: (edit) => {
-        const now = config();
-        edit(now);
-        writeFileSync(file, JSON.stringify(now, null, 2));
-      },
-      count: () => {
-        const counted = join(rootfs, "tmp/n");
-        // Empty while it is being written, and for good when it was checkpointed just then.
-        for (let tries = 0; tries < 20 && existsSync(counted); tries++) {
-          const text = readFileSync(counted, "utf8");
-          if (text !== "") return Number(text);
-          Bun.sleepSync(10);
-        }
-        return 0;
-      },
-    };
+    const bundle = openBundle(path);
     bundle.edit((c) => {
       c.process.terminal = false;
       c.process.args = ["sh", "-c", script];
@@ -222,7 +228,7 @@ export class Lab implements Disposable {
   /** Ends a container; it need not exist. */
   delete(id: string): void {
     refuseMounts(join(this.root, id));
-    this.runc(["delete", "--force", id]);
+    this.runc(["delete", "--force", "--", id]);
   }
 
   [Symbol.dispose](): void {

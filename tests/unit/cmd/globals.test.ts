@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parseFlags } from "../../../cmd/flags.ts";
-import { globalFlags, readGlobals } from "../../../cmd/globals.ts";
+import { globalFlags, readGlobals, refuseRootless } from "../../../cmd/globals.ts";
 
 const globals = (...lines: string[]) =>
   readGlobals(lines.map((line) => parseFlags(line.split(" "), globalFlags, true)));
@@ -52,11 +52,11 @@ test("readGlobals() refuses an unknown log format in runc's words", () => {
   expect(() => globals("--log-format xml")).toThrow("invalid log-format: xml");
 });
 
-test.each(["auto", "true", "0", ""])("readGlobals() takes --rootless=%s", (mode) => {
-  expect(() => globals(`--rootless=${mode}`)).not.toThrow();
+test.each(["auto", "true", "0", ""])("refuseRootless() takes --rootless=%s", (mode) => {
+  expect(() => refuseRootless(globals(`--rootless=${mode}`))).not.toThrow();
 });
 
-test("readGlobals() refuses another --rootless in Go's words", () => {
+test("refuseRootless() refuses another --rootless in Go's words", () => {
   const message = 'strconv.ParseBool: parsing "maybe": invalid syntax';
-  expect(() => globals("--rootless maybe")).toThrow(message);
+  expect(() => refuseRootless(globals("--rootless maybe"))).toThrow(message);
 });

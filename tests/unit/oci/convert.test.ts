@@ -143,6 +143,7 @@ test.each<[string, Spec]>([
       linux: {
         namespaces: [{ type: "user" }],
         uidMappings: [{ containerID: 1, hostID: 1000, size: 1 }],
+        gidMappings: [{ containerID: 0, hostID: 1000, size: 1 }],
       },
     },
   ],

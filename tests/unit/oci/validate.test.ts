@@ -97,7 +97,7 @@ test.each<[string, Spec]>([
     sysctls(without("network"), "net.ipv4.ip_forward"),
   ],
   [
-    'sysctl "kernel.domainname" is not allowed in the hosts UTS namespace',
+    'sysctl "kernel.domainname" is not in a separate kernel namespace',
     sysctls(without("uts"), "kernel.domainname"),
   ],
   ["user namespaces enabled, but no ", userNamespace(undefined)],

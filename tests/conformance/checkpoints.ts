@@ -1,0 +1,180 @@
+/** The checkpoints that rows restore copies of, each made once and only when a row needs it. @module */
+
+import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Bundle, type Json, Lab, must, run, waitFor } from "../support/lab.ts";
+
+/** Runs without starting new processes, so that traces stay the same. */
+export const STILL = "echo 1 > /tmp/n; while :; do sleep 100000; done";
+
+/** A TCP connection over loopback, which runc sets up in a new network namespace. */
+const CONNECTED = `sleep 100000 | nc -l -p 5555 > /tmp/got & sleep 0.2
+  (echo hello; sleep 100000) | nc 127.0.0.1 5555 &
+  until [ -s /tmp/got ]; do sleep 0.05; done; ${STILL}`;
+
+/** A checkpoint and the bundle it was made of. */
+export interface Checkpoint {
+  readonly bundle: Bundle;
+  readonly image: string;
+}
+
+/** What keeps a checkpoint's surroundings alive. */
+export interface Around {
+  readonly lab: Lab;
+  /** Namespaces that a path leads to. */
+  readonly namespaces: DisposableStack;
+}
+
+type Edit = (config: Json) => void;
+
+/** Removes a namespace from config.json, or gives it a path. */
+export function namespace(config: Json, type: string, path?: string): void {
+  config.linux.namespaces = config.linux.namespaces.filter((ns: Json) => ns.type !== type);
+  if (path !== undefined) config.linux.namespaces.push({ type, ...(path === "" ? {} : { path }) });
+}
+
+/** Every user and group of the container is another one of the host. */
+export const mapped: Edit = (config) => {
+  namespace(config, "user", "");
+  config.linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+  config.linux.gidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+};
+
+function made(
+  { lab }: Around,
+  script = STILL,
+  edit?: Edit,
+  flags: readonly string[] = [],
+): Checkpoint {
+  const bundle = lab.bundle(script, edit);
+  return { bundle, image: lab.checkpointed(bundle, lab.id(), flags) };
+}
+
+/** A namespace of its own, held by a process; its path. */
+function held({ namespaces }: Around, type: string, flag: string): string {
+  const holder = Bun.spawn(["unshare", flag, "sleep", "100000"]);
+  namespaces.defer(() => holder.kill("SIGKILL"));
+  Bun.sleepSync(300);
+  return `/proc/${holder.pid}/ns/${type}`;
+}
+
+/** A network namespace with a name; its path. */
+function named({ lab, namespaces }: Around): string {
+  const name = lab.id();
+  must(run(["ip", "netns", "add", name]));
+  namespaces.defer(() => run(["ip", "netns", "delete", name]));
+  return `/var/run/netns/${name}`;
+}
+
+const withPath = (around: Around, type: string, path: string) =>
+  made(around, STILL, (config) => namespace(config, type, path));
+const without = (around: Around, ...types: readonly string[]) =>
+  made(around, STILL, (config) => {
+    for (const type of types) namespace(config, type);
+  });
+
+const MAKERS = {
+  still: (around: Around) => made(around),
+  /** Ends with 7 once there is /tmp/end. */
+  ending: (around: Around) =>
+    made(around, "echo 1 > /tmp/n; until [ -e /tmp/end ]; do sleep 0.1; done; echo out; exit 7"),
+  connected: (around: Around) => made(around, CONNECTED, undefined, ["--tcp-established"]),
+  closed(around: Around) {
+    const file = join(around.lab.path, "tcp-close.conf");
+    writeFileSync(file, "tcp-close\n");
+    const annotate = (value: string) => (config: Json) => {
+      config.annotations = { "org.criu.config": value };
+    };
+    return made(around, CONNECTED, annotate(file));
+  },
+  /** A tmpfs that the container mounted itself. */
+  inner: (around: Around) =>
+    made(around, `mkdir /inner; mount -t tmpfs none /inner; ${STILL}`, (config) => {
+      for (const set of ["bounding", "effective", "permitted"])
+        config.process.capabilities[set].push("CAP_SYS_ADMIN");
+      delete config.process.apparmorProfile;
+    }),
+  volume(around: Around) {
+    const volume = join(around.lab.path, "volume");
+    mkdirSync(volume);
+    const mount = { destination: "/data", source: volume, type: "bind", options: ["rbind"] };
+    return made(around, STILL, (config) => config.mounts.push(mount));
+  },
+  filtered: (around: Around) =>
+    made(around, STILL, (config) => {
+      config.linux.seccomp = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["keyctl"], action: "SCMP_ACT_ERRNO" }],
+      };
+    }),
+  large: (around: Around) =>
+    made(around, `x=$(dd if=/dev/zero bs=1048576 count=40 | busybox tr '\\0' a); ${STILL}`),
+  locked: (around: Around) =>
+    made(around, `exec 9> /tmp/lock; busybox flock 9 true; busybox flock 9; ${STILL}`, undefined, [
+      "--file-locks",
+    ]),
+  "network path": (around: Around) => withPath(around, "network", named(around)),
+  "ipc path": (around: Around) => withPath(around, "ipc", held(around, "ipc", "-i")),
+  "uts path": (around: Around) => withPath(around, "uts", held(around, "uts", "-u")),
+  "pid path": (around: Around) => withPath(around, "pid", held(around, "pid_for_children", "-p")),
+  "host's network": (around: Around) => without(around, "network"),
+  "host's ipc": (around: Around) => without(around, "ipc"),
+  "host's uts": (around: Around) =>
+    made(around, STILL, (config) => {
+      namespace(config, "uts");
+      delete config.hostname;
+    }),
+  "host's pids": (around: Around) => without(around, "pid"),
+  "cgroup namespace": (around: Around) => withPath(around, "cgroup", ""),
+  "time namespace": (around: Around) =>
+    made(around, STILL, (config) => {
+      namespace(config, "time", "");
+      config.linux.timeOffsets = {
+        monotonic: { secs: 1000, nanosecs: 7 },
+        boottime: { secs: 500 },
+      };
+    }),
+  "user namespace"(around: Around) {
+    chmodSync(around.lab.path, 0o755);
+    const bundle = around.lab.bundle(STILL, mapped);
+    chownSync(join(bundle.rootfs, "tmp"), 100000, 100000);
+    return { bundle, image: around.lab.checkpointed(bundle, around.lab.id()) };
+  },
+  notify(around: Around) {
+    const bundle = around.lab.bundle(STILL);
+    mkdirSync(join(bundle.rootfs, "run"));
+    const id = around.lab.id();
+    const argv = ["runc", "--root", around.lab.root, "run", "-d", "--bundle", bundle.path, id];
+    const { exitCode } = Bun.spawnSync(argv, {
+      env: { ...process.env, NOTIFY_SOCKET: "/nonexistent" },
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    if (exitCode !== 0) throw new Error(`runc run ${id}: status ${exitCode}`);
+    waitFor(() => existsSync(join(bundle.rootfs, "tmp/n")), "the container to start");
+    return { bundle, image: around.lab.checkpoint(id) };
+  },
+} satisfies Record<string, (around: Around) => Checkpoint>;
+
+/** Names of checkpoints. */
+export type CheckpointName = keyof typeof MAKERS;
+
+/** All checkpoints made so far, with what they need. */
+export class Checkpoints implements Disposable {
+  readonly #around: Around = { lab: new Lab(), namespaces: new DisposableStack() };
+  readonly #made = new Map<CheckpointName, Checkpoint>();
+
+  /** The checkpoint of that name; do not change it, copy it. */
+  get(name: CheckpointName): Checkpoint {
+    let checkpoint = this.#made.get(name);
+    if (checkpoint === undefined) {
+      checkpoint = MAKERS[name](this.#around);
+      this.#made.set(name, checkpoint);
+    }
+    return checkpoint;
+  }
+
+  [Symbol.dispose](): void {
+    this.#around.namespaces.dispose();
+    this.#around.lab[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,45 @@
+/** Flag by flag: what the rows say of each. @module */
+
+import { globalFlags } from "../../cmd/globals.ts";
+import { restoreCommand } from "../../cmd/restore.ts";
+import type { KindRow } from "./row.ts";
+import { TABLE } from "./table.ts";
+
+/** What runc 1.3 has; the table's test reads it from `runc restore --help`. */
+export const RUNC_FLAGS = {
+  restore: [
+    ...["console-socket", "image-path", "work-path", "tcp-established", "ext-unix-sk", "shell-job"],
+    ...["file-locks", "manage-cgroups-mode", "bundle", "detach", "pid-file", "no-subreaper"],
+    ...["no-pivot", "empty-ns", "auto-dedup", "lazy-pages", "lsm-profile", "lsm-mount-context"],
+  ],
+  global: ["debug", "log", "log-format", "root", "systemd-cgroup", "rootless", "help", "version"],
+  /** Taken, and not in its help. */
+  hidden: ["criu"],
+} as const;
+
+/** A flag of thaw's, and how it compares. */
+export interface FlagEntry {
+  /** With dashes, alias first. */
+  readonly name: string;
+  readonly rows: number;
+  /** Empty: as runc in every row. */
+  readonly differs: readonly string[];
+  /** False: runc refuses it. */
+  readonly runc: boolean;
+}
+
+/** The flags of restore, or the global ones, in the order of help. */
+export function flagEntries(which: "restore" | "global", table = TABLE): FlagEntry[] {
+  const flags = which === "restore" ? restoreCommand.flags : globalFlags;
+  const known: readonly string[] = [...RUNC_FLAGS[which], ...RUNC_FLAGS.hidden];
+  return Object.entries(flags).map(([name, flag]) => {
+    const rows = table.filter((row: KindRow) => row.of?.includes(name));
+    const alias = "alias" in flag ? `-${flag.alias}, ` : "";
+    return {
+      name: `${alias}--${name}`,
+      rows: rows.length,
+      differs: [...new Set(rows.flatMap(({ differs }) => differs ?? []))],
+      runc: known.includes(name),
+    };
+  });
+}
