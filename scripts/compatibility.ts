@@ -36,9 +36,9 @@ function table(head: readonly string[], rows: readonly (readonly (string | numbe
 
 function flagTable(entries: readonly FlagEntry[]): string {
   const verdict = ({ differs, runc }: FlagEntry) => {
-    const reasons = differs.join("; ");
-    if (runc) return reasons === "" ? "as runc" : `as runc, but: ${reasons}`;
-    return `thaw only: ${reasons}`;
+    const reasons = differs.map((reason, i) => `(${i + 1}) ${reason}`).join(" ");
+    if (runc) return reasons === "" ? "as runc" : `as runc in all rows but: ${reasons}`;
+    return `not runc's: ${differs.join("; ")}`;
   };
   return table(
     ["flag", "rows", "thaw"],

@@ -6,8 +6,8 @@ import type { Call, Given, Row } from "../row.ts";
 
 const NOWHERE = ["--bundle", "/nonexistent"];
 const ARRIVED = "chdir /nonexistent: no such file or directory";
-const AS_15 = "as runc 1.5, which takes it; runc 1.3 refuses it";
-const CALLERS = "callers send it, and runc refuses it as unknown";
+const AS_15 = "taken, as by runc 1.5; runc 1.3 refuses it";
+const CALLERS = "taken, as callers send it; runc refuses it as unknown";
 const OWN_VERSION = "the lines name thaw and the CRIU it would use, not Go and libseccomp";
 
 /** All of a command line, with this run's paths. */
@@ -236,7 +236,15 @@ const FLAG_ROWS: readonly Row[] = [
     make: flags("--tcp-close"),
     status: 1,
     says: ARRIVED,
-    differs: `${CALLERS}: it closes the connections of the checkpoint`,
+    differs: CALLERS,
+  },
+  {
+    name: "--status-fd",
+    of: ["status-fd"],
+    make: flags("--lazy-pages", "--status-fd", "1"),
+    status: 1,
+    says: ARRIVED,
+    differs: "told when the last page has arrived; runc's restore does not know the flag",
   },
   {
     name: "--no-new-keyring",
@@ -244,7 +252,7 @@ const FLAG_ROWS: readonly Row[] = [
     make: flags("--no-new-keyring"),
     status: 1,
     says: ARRIVED,
-    differs: `${CALLERS}: Podman`,
+    differs: CALLERS,
   },
 ];
 
