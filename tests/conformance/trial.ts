@@ -27,6 +27,8 @@ export type LogForm = (typeof LOGS)[number];
 const LIMIT = 20_000;
 const HANG_LIMIT = 3_000;
 
+const REMOVED_WITH = "gone: /sys/fs/cgroup/";
+
 /** What a run came to. */
 export interface Tried {
   readonly outcome: Outcome;
@@ -106,10 +108,12 @@ export class Trial implements Disposable {
     // What CRIU was given to write to, and mount points, may stay.
     const criu = existsSync(join(work, "restore.log"));
     const after = this.#everything(log);
-    const left =
+    const found =
       criu || ran.status === 0 || this.#row.late || this.#row.ends
         ? changes(before.traces, after.traces)
         : changes([...before.traces, ...before.files], [...after.traces, ...after.files]);
+    // A container that ran takes its cgroup along, even one that was there before.
+    const left = found.filter((line) => ran.status !== 0 || !line.startsWith(REMOVED_WITH));
     const outcome = this.#outcome(ran, form, log, hung, container);
     const errors = outcome.log.filter(({ level }) => level === "error");
     const message = errors.at(-1)?.message ?? outcome.stderr.at(-1) ?? "";

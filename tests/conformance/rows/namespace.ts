@@ -1,7 +1,8 @@
 /** Namespaces: new ones, ones with a path, none. @module */
 
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { type Json, run, waitFor } from "../../support/lab.ts";
+import { join } from "node:path";
+import { type Json, must, run, waitFor } from "../../support/lab.ts";
 import { mapped, namespace } from "../checkpoints.ts";
 import type { Call, Given, Row, Says } from "../row.ts";
 
@@ -77,20 +78,9 @@ const RESTORED: readonly Row[] = [
 
 const PIDS: readonly Row[] = [
   {
-    name: "no pid namespace, and the pids free",
-    checkpoint: "host's pids",
-    make: plain,
-    status: 0,
-  },
-  {
     name: "no pid namespace, and a pid taken",
     checkpoint: "host's pids",
-    make: ({ lab, bundle, image }) => {
-      // The same pids, as the checkpoint is restored by another id first.
-      const first = ["restore", "-d", "--bundle", bundle.path, "--image-path", image];
-      run(["runc", "--root", lab.root, ...first, `${lab.path.slice(5)}-first`]);
-      return {};
-    },
+    make: plain,
     status: 1,
     criu: true,
     says: [
@@ -98,10 +88,11 @@ const PIDS: readonly Row[] = [
       /pid N is taken: the container has no pid namespace of its own/,
       "end (and reap) the process",
     ],
-    remedy: ({ lab }) => {
-      const first = `${lab.path.slice(5)}-first`;
-      const pid = lab.state(first).init_process_pid;
-      lab.delete(first);
+    remedy: ({ bundle }) => {
+      const { root, id } = JSON.parse(readFileSync(join(bundle.path, "where"), "utf8"));
+      const state = JSON.parse(readFileSync(join(root, id, "state.json"), "utf8"));
+      must(run(["runc", "--root", root, "delete", "--force", id]));
+      const pid = state.init_process_pid;
       waitFor(() => !existsSync(`/proc/${pid}`), `pid ${pid} to be reaped`);
       return {};
     },
