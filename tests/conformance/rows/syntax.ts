@@ -8,6 +8,7 @@ const NOWHERE = ["--bundle", "/nonexistent"];
 const ARRIVED = "chdir /nonexistent: no such file or directory";
 const AS_15 = "taken, as by runc 1.5; runc 1.3 refuses it";
 const CALLERS = "taken, as callers send it; runc refuses it as unknown";
+const OBEYED = "obeyed; runc warns that it takes the CRIU on PATH";
 const OWN_VERSION = "the lines name thaw and the CRIU it would use, not Go and libseccomp";
 
 /** All of a command line, with this run's paths. */
@@ -245,6 +246,22 @@ const FLAG_ROWS: readonly Row[] = [
     status: 1,
     says: ARRIVED,
     differs: "told when the last page has arrived; runc's restore does not know the flag",
+  },
+  {
+    name: "--preserve-fds",
+    of: ["preserve-fds"],
+    make: flags("--preserve-fds", "0"),
+    status: 1,
+    says: ARRIVED,
+    differs: CALLERS,
+  },
+  {
+    name: "--preserve-fds of no number",
+    of: ["preserve-fds"],
+    make: flags("--preserve-fds", "x"),
+    status: 1,
+    says: 'invalid value "x" for flag -preserve-fds: parse error',
+    differs: CALLERS,
   },
   {
     name: "--no-new-keyring",
@@ -526,11 +543,19 @@ const GLOBAL_ROWS: readonly Row[] = [
     differs: "runc's records of a debug log name the line of its source (func, file)",
   },
   {
-    name: "--criu",
+    name: "--criu with a CRIU that does not exist",
     of: ["criu"],
-    make: globals("--criu", "/nonexistent/criu"),
+    make: () => ({ globals: ["--criu", "/nonexistent/criu"] }),
     status: 1,
-    says: ARRIVED,
+    says: /\/nonexistent\/criu/,
+    differs: OBEYED,
+  },
+  {
+    name: "--criu with the path of CRIU",
+    of: ["criu"],
+    make: () => ({ globals: ["--criu", Bun.which("criu") as string] }),
+    status: 0,
+    differs: OBEYED,
   },
 ];
 
