@@ -25,7 +25,7 @@ export type LogForm = (typeof LOGS)[number];
 
 /** Milliseconds a runtime may take; one that is known to hang is given less. */
 const LIMIT = 20_000;
-const HANG_LIMIT = 3_000;
+const HANG_LIMIT = 1_000;
 
 const REMOVED_WITH = "gone: /sys/fs/cgroup/";
 
