@@ -60,7 +60,7 @@ export const RULES: readonly Rule[] = [
     remedy: "restore with --tcp-established",
   },
   {
-    pattern: /Can't connect inet socket back: (.+)/,
+    pattern: /Can't (?:bind|connect) inet socket back: (.+)/,
     example: "Can't connect inet socket back: Network is unreachable",
     cause: "the connection's address is not up in the container's network namespace ($1)",
     remedy: "configure the same address there (a network hook or CNI) before CRIU restores sockets",

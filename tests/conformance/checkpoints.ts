@@ -4,13 +4,28 @@ import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node
 import { join } from "node:path";
 import { type Bundle, type Json, Lab, must, run, waitFor } from "../support/lab.ts";
 
+type Edit = (config: Json) => void;
+
 /** Runs without starting new processes, so that traces stay the same. */
 export const STILL = "echo 1 > /tmp/n; while :; do sleep 100000; done";
 
-/** A TCP connection over loopback, which runc sets up in a new network namespace. */
-const CONNECTED = `sleep 100000 | nc -l -p 5555 > /tmp/got & sleep 0.2
-  (echo hello; sleep 100000) | nc 127.0.0.1 5555 &
+/** A TCP connection; runc raises the loopback interface of a new network namespace. */
+const connection = (address: string) => `sleep 100000 | nc -l -p 5555 > /tmp/got & sleep 0.2
+  (echo hello; sleep 100000) | nc ${address} 5555 &
   until [ -s /tmp/got ]; do sleep 0.05; done; ${STILL}`;
+const CONNECTED = connection("127.0.0.1");
+
+/** An address that the container has given itself, and a connection over it. */
+export const OWN_ADDRESS = "10.99.99.1";
+const ADDRESSED = `busybox ip address add ${OWN_ADDRESS}/32 dev lo; ${connection(OWN_ADDRESS)}`;
+
+const allow =
+  (capability: string): Edit =>
+  (config) => {
+    for (const set of ["bounding", "effective", "permitted"])
+      config.process.capabilities[set].push(capability);
+    delete config.process.apparmorProfile;
+  };
 
 /** A checkpoint and the bundle it was made of. */
 export interface Checkpoint {
@@ -24,8 +39,6 @@ export interface Around {
   /** Namespaces that a path leads to. */
   readonly namespaces: DisposableStack;
 }
-
-type Edit = (config: Json) => void;
 
 /** Removes a namespace from config.json, or gives it a path. */
 export function namespace(config: Json, type: string, path?: string): void {
@@ -79,6 +92,8 @@ const MAKERS = {
   ending: (around: Around) =>
     made(around, "echo 1 > /tmp/n; until [ -e /tmp/end ]; do sleep 0.1; done; echo out; exit 7"),
   connected: (around: Around) => made(around, CONNECTED, undefined, ["--tcp-established"]),
+  addressed: (around: Around) =>
+    made(around, ADDRESSED, allow("CAP_NET_ADMIN"), ["--tcp-established"]),
   closed(around: Around) {
     const file = join(around.lab.path, "tcp-close.conf");
     writeFileSync(file, "tcp-close\n");
@@ -89,11 +104,7 @@ const MAKERS = {
   },
   /** A tmpfs that the container mounted itself. */
   inner: (around: Around) =>
-    made(around, `mkdir /inner; mount -t tmpfs none /inner; ${STILL}`, (config) => {
-      for (const set of ["bounding", "effective", "permitted"])
-        config.process.capabilities[set].push("CAP_SYS_ADMIN");
-      delete config.process.apparmorProfile;
-    }),
+    made(around, `mkdir /inner; mount -t tmpfs none /inner; ${STILL}`, allow("CAP_SYS_ADMIN")),
   volume(around: Around) {
     const volume = join(around.lab.path, "volume");
     mkdirSync(volume);

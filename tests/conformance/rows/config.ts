@@ -251,6 +251,8 @@ const SYSTEM_ROWS: readonly Row[] = [
       delete c.hostname;
     }),
     status: 0,
+    differs:
+      "thaw warns that the container has namespaces of its own, as at the checkpoint; runc is silent",
   },
   typed(
     "a sysctl that is not the container's",

@@ -145,6 +145,8 @@ const REFUSED: readonly Row[] = [
       return {};
     },
     status: 0,
+    differs:
+      "thaw warns that the container has namespaces of its own, as at the checkpoint; runc is silent",
   },
   refused("a cgroup namespace to join", "Do not know how to handle namespace NEWCGROUP", (c) =>
     namespace(c, "cgroup", "/proc/self/ns/cgroup"),
