@@ -28,7 +28,8 @@ export const globalFlags = {
   },
   "systemd-cgroup": {
     type: "boolean",
-    description: "use systemd for cgroups (not supported yet: refused)",
+    description:
+      "have systemd make the cgroup, as a scope; linux.cgroupsPath is then slice:prefix:name",
   },
   rootless: {
     type: "string",

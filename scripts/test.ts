@@ -32,20 +32,27 @@ const SHARED = inNamespace("mount --make-rshared /");
 /** A host with cgroup v2 alone; where the machine is one, this changes nothing. */
 const UNIFIED = inNamespace("umount -R -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup");
 
-/** A real cgroup v2 host with all controllers: slow, as it is emulated. */
-const VM: Part = {
-  name: "cgroup2 (in a VM)",
+/** Tests of a host unlike this machine, in a VM: slow, as it is emulated. */
+const inVm = (name: string, files: readonly string[], ...options: readonly string[]): Part => ({
+  name: `${name} (in a VM)`,
   argv: [
-    "tests/support/vm.sh",
-    "--",
-    "tests/support/in-vm.sh",
-    "./tests/integration/cgroup2.test.ts",
+    ...["tests/support/vm.sh", ...options, "--", "tests/support/in-vm.sh"],
+    ...files.map((file) => `./tests/integration/${file}.test.ts`),
   ],
-};
+});
+
+/** Real cgroup v2 hosts with all controllers, and what most of them have: systemd as pid 1. */
+const VMS = [
+  inVm("cgroup2", ["cgroup2"]),
+  inVm("cgroup2 with systemd", ["systemd", "restore", "equality"], "--systemd"),
+];
+
+/** Files that need such a host, and cannot run here. */
+const VM_ONLY = ["systemd.test.ts"];
 
 function parts(): Part[] {
   const integration = readdirSync(join(root, "tests/integration"))
-    .filter((file) => file.endsWith(".test.ts"))
+    .filter((file) => file.endsWith(".test.ts") && !VM_ONLY.includes(file))
     .sort();
   const files = integration.map((file) => ({
     name: file.replace(".test.ts", ""),
@@ -62,7 +69,7 @@ function parts(): Part[] {
     ...files
       .filter(({ name }) => name.startsWith("mounts"))
       .map(({ name, argv }) => ({ name: `${name} (on a shared /)`, argv: [...SHARED, ...argv] })),
-    ...(process.env["THAW_SKIP_VM"] && !process.env["CI"] ? [] : [VM]),
+    ...(process.env["THAW_SKIP_VM"] && !process.env["CI"] ? [] : VMS),
   ];
 }
 

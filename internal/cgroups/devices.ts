@@ -28,7 +28,7 @@ const ALL = 97;
  * the exception.
  */
 export function deviceAccess(rules: readonly DeviceRule[]): DeviceAccess {
-  let allowed = true; // a new cgroup allows what its parent does
+  let allowed = false; // runc's default, whatever the parent allows
   const found = new Map<string, { rule: DeviceRule; permissions: Set<string> }>();
   for (const rule of rules) {
     if (rule.type === ALL) {

@@ -24,14 +24,6 @@ import * as v2 from "./v2/limits.ts";
 
 const ROOT = "/sys/fs/cgroup";
 
-/** A joined cgroup; disposing ends what is in it and removes it. */
-export interface JoinedCgroup extends Disposable {
-  /** Controller to absolute directory. */
-  readonly paths: ReadonlyMap<string, string>;
-  /** Lets run what is in it, should somebody have frozen it: a frozen process cannot be ended on v1. */
-  unfreeze(): void;
-}
-
 /**
  * Refuses a cgroup that is in use or frozen (runc: Container creation).
  *
@@ -67,11 +59,12 @@ export function refuseLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup)
 }
 
 /** The directory all of the container's processes are in: that of v1's devices, or v2's only one. */
-function mainDirectory(paths: ReadonlyMap<string, string>): string {
+export function mainDirectory(paths: ReadonlyMap<string, string>): string {
   return paths.get("devices") ?? paths.get(UNIFIED) ?? "/nonexistent";
 }
 
-function isV2(paths: ReadonlyMap<string, string>): boolean {
+/** Whether these are the paths of a host with cgroup v2 alone. */
+export function isV2(paths: ReadonlyMap<string, string>): boolean {
   return !paths.has("devices");
 }
 
@@ -79,13 +72,14 @@ function isV2(paths: ReadonlyMap<string, string>): boolean {
  * Makes the cgroup in every hierarchy, moves a process into it and sets the limits.
  *
  * @param pid a process of ours, single-threaded or all of its threads are moved
+ * @returns disposing ends what is in the cgroup and removes it
  * @throws ThawError naming the file that could not be written; what was made is removed
  */
 export function joinCgroup(
   paths: ReadonlyMap<string, string>,
   cgroup: Cgroup,
   pid: number,
-): JoinedCgroup {
+): Disposable {
   using undo = new DisposableStack();
   const made: string[] = [];
   let ours = false;
@@ -94,22 +88,23 @@ export function joinCgroup(
     removeCgroups(paths, made, ours);
   });
   for (const [controller, directory] of paths) {
-    makeDirectories(directory, made);
-    if (isV2(paths)) enableControllers(directory);
-    if (controller === "cpuset") inheritCpuset(directory);
-    write(directory, "cgroup.procs", String(pid));
+    if (isV2(paths)) {
+      makeDirectories(directory, made);
+      enableControllers(directory);
+    }
+    enterHierarchy(controller, directory, pid, made);
   }
   // Two at once may both have found it empty: now each sees the other, and neither may kill.
   const others = pidsBelow(mainDirectory(paths)).filter((other) => other !== pid);
   if (others.length > 0) throw busy(mainDirectory(paths), others.length);
   ours = true;
-  if (isV2(paths)) setUnifiedLimits(mainDirectory(paths), cgroup);
-  else setLimits(paths, cgroup);
+  setLimits(paths, cgroup);
   const done = undo.move();
-  return { paths, unfreeze: () => unfreeze(paths), [Symbol.dispose]: () => done.dispose() };
+  return { [Symbol.dispose]: () => done.dispose() };
 }
 
-function unfreeze(paths: ReadonlyMap<string, string>): void {
+/** Lets run what is in a cgroup, should somebody have frozen it: on v1 a frozen process cannot be ended. */
+export function unfreeze(paths: ReadonlyMap<string, string>): void {
   const freezer = paths.get("freezer");
   if (freezer !== undefined) writeBelow(freezer, "freezer.state", "THAWED");
   else if (isV2(paths)) writeBelow(mainDirectory(paths), "cgroup.freeze", "0");
@@ -118,6 +113,33 @@ function unfreeze(paths: ReadonlyMap<string, string>): void {
 function writeBelow(directory: string, file: string, value: string): void {
   attempt(() => write(directory, file, value), []); // gone, or held by a parent's freezer
   for (const child of childCgroups(directory)) writeBelow(child, file, value);
+}
+
+/**
+ * Makes the cgroup in one hierarchy and moves a process into it.
+ *
+ * @param made what was made is appended
+ * @throws SyscallError naming the file
+ */
+export function enterHierarchy(
+  controller: string,
+  directory: string,
+  pid: number,
+  made: string[],
+): void {
+  makeDirectories(directory, made);
+  if (controller === "cpuset") inheritCpuset(directory);
+  write(directory, "cgroup.procs", String(pid));
+}
+
+/**
+ * Writes the limits, and on v2 attaches the device filter.
+ *
+ * @throws ThawError naming the file that could not be written
+ */
+export function setLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
+  if (isV2(paths)) setUnifiedLimits(mainDirectory(paths), cgroup);
+  else setLegacyLimits(paths, cgroup);
 }
 
 function makeDirectories(directory: string, made: string[]): void {
@@ -143,7 +165,7 @@ function inheritCpuset(directory: string): void {
 }
 
 /** Hands every controller down from the root to the cgroup's parent (cgroup-v2, subtree_control). */
-function enableControllers(directory: string): void {
+export function enableControllers(directory: string): void {
   const names = relative(ROOT, directory).split("/");
   for (let depth = 0; depth < names.length; depth++) {
     const parent = join(ROOT, ...names.slice(0, depth));
@@ -164,7 +186,7 @@ function setUnifiedLimits(directory: string, cgroup: Cgroup): void {
   attachDeviceProgram(opened.fd, deviceProgram(cgroup.devices));
 }
 
-function setLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
+function setLegacyLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
   const devices = paths.get("devices");
   if (devices !== undefined) {
     const { first, exceptions, lines } = deviceWrites(cgroup.devices);
@@ -202,7 +224,8 @@ function readOr(path: string, otherwise: string): string {
   }
 }
 
-function pidsBelow(directory: string): number[] {
+/** Every process in a cgroup and those below it; none when there is no such cgroup. */
+export function pidsBelow(directory: string): number[] {
   const own = readOr(join(directory, "cgroup.procs"), "").split("\n").filter(Boolean).map(Number);
   return [...own, ...childCgroups(directory).flatMap(pidsBelow)];
 }

@@ -2,23 +2,34 @@
 
 import { posix } from "node:path";
 import { ThawError } from "../errors/errors.ts";
-import type { BlockDevice, Cgroup, DeviceRule } from "./config.ts";
+import type { BlockDevice, Cgroup, CgroupPlacement, DeviceRule, PlaceCgroup } from "./config.ts";
 import type { Spec, SpecBlockDevice, SpecDeviceRule, SpecResources } from "./spec.ts";
 
 /**
  * Makes the cgroup part of the configuration.
  *
  * @param defaults the rules that follow those of config.json
+ * @param place how the cgroup driver reads `linux.cgroupsPath`
  * @throws ThawError `device access at 0 field cannot be empty`, `invalid cgroup device type "x"`
  */
-export function cgroupConfig(spec: Spec, id: string, defaults: readonly DeviceRule[]): Cgroup {
-  const path = cleanPath(spec.linux?.cgroupsPath ?? "");
+export function cgroupConfig(
+  spec: Spec,
+  id: string,
+  defaults: readonly DeviceRule[],
+  place: PlaceCgroup = placeByPath,
+): Cgroup {
   const resources = spec.linux?.resources ?? {};
   return {
-    ...(path === "" ? { name: id } : { path }),
+    ...place(spec, id),
     devices: [...(resources.devices ?? []).map(toRule), ...defaults],
     ...dropZeros(limits(resources)),
   };
+}
+
+/** Reads `linux.cgroupsPath` as a path, for the cgroupfs driver; without one the id names the cgroup. */
+export function placeByPath(spec: Spec, id: string): CgroupPlacement {
+  const path = cleanPath(spec.linux?.cgroupsPath ?? "");
+  return path === "" ? { name: id } : { path };
 }
 
 // libcontainer/utils.CleanPath: a relative path cannot climb.

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { SpecHook } from "./spec.ts";
+import type { Spec, SpecHook } from "./spec.ts";
 
 /** libcontainer's Mount. */
 export interface Mount {
@@ -58,7 +58,10 @@ export interface BlockDevice {
 /** Cgroup placement and limits; absent fields are not set. Bytes, microseconds, counts. */
 export interface Cgroup {
   name?: string;
+  /** The slice, with systemd cgroups. */
+  parent?: string;
   path?: string;
+  scope_prefix?: string;
   devices: DeviceRule[];
   memory?: number;
   memory_reservation?: number;
@@ -90,7 +93,15 @@ export interface Cgroup {
   unified?: Record<string, string>;
   memory_check_before_update?: true;
   owner_uid?: number;
+  /** Written like this by runc 1.3. */
+  Systemd?: true;
 }
+
+/** Where a cgroup is to be, of which each cgroup driver sets its own fields. */
+export type CgroupPlacement = Pick<Cgroup, "name" | "parent" | "path" | "scope_prefix">;
+
+/** How a cgroup driver reads `linux.cgroupsPath`. */
+export type PlaceCgroup = (spec: Spec, id: string) => CgroupPlacement;
 
 /** A hook as runc stores it; `timeout` in nanoseconds. */
 export interface Hook {

@@ -11,6 +11,7 @@ import {
   type IntelRdt,
   type Mount,
   type Namespace,
+  type PlaceCgroup,
   SPEC_VERSION,
   toHook,
 } from "./config.ts";
@@ -34,6 +35,8 @@ export interface ConvertOptions {
   readonly bundle: string;
   readonly noPivot: boolean;
   readonly noNewKeyring: boolean;
+  /** How the cgroup driver reads `linux.cgroupsPath`; undefined: as a path. */
+  readonly placeCgroup?: PlaceCgroup;
 }
 
 /**
@@ -54,7 +57,7 @@ export function toConfig(
   const { nodes, rules } = createDevices(linux.devices ?? []);
   if (linux.resources?.memory?.kernel != null || linux.resources?.memory?.kernelTCP != null)
     warnings.push("Kernel memory settings are ignored and will be removed");
-  const cgroups = cgroupConfig(spec, options.id, rules);
+  const cgroups = cgroupConfig(spec, options.id, rules, options.placeCgroup);
   const namespaces = toNamespaces(linux.namespaces ?? []);
   const uidMappings = toIdMaps(linux.uidMappings);
   const gidMappings = toIdMaps(linux.gidMappings);

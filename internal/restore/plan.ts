@@ -6,8 +6,8 @@
 
 import { accessSync, constants, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { cgroupPaths, type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
-import { refuseBusyCgroup, refuseLimits } from "../cgroups/manager.ts";
+import { type CgroupDriver, type ContainerCgroup, cgroupfsDriver } from "../cgroups/driver.ts";
+import { type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
 import { findCriu } from "../criu/binary.ts";
 import { manageCgroupsMode } from "../criu/options.ts";
 import { ThawError } from "../errors/errors.ts";
@@ -39,8 +39,7 @@ export interface RestorePlan {
   readonly pidFile: string | undefined;
   readonly cgroupsMode: number;
   readonly hierarchies: readonly Hierarchy[];
-  /** Controller to absolute directory of the container's cgroup. */
-  readonly cgroupPaths: ReadonlyMap<string, string>;
+  readonly cgroup: ContainerCgroup;
   /** What init's descriptors 0, 1 and 2 were at the checkpoint. */
   readonly descriptors: readonly string[];
   /** The checkpoint is one of CRIU 4.2 or newer. */
@@ -54,10 +53,11 @@ export interface RestorePlan {
  *
  * @throws ThawError for whatever cannot work, in runc's words where runc has them
  */
-export function planRestore(options: RestoreOptions): RestorePlan {
+export async function planRestore(options: RestoreOptions): Promise<RestorePlan> {
   refusePathsWithNul(options);
   refuseUnsupported(options);
   refuseMissingDescriptors(options.preserveFds);
+  const driver = await cgroupDriver(options);
   const caller = process.cwd();
   const imagePath = options.imagePath ?? join(caller, "checkpoint");
   const criu = options.criu?.includes("/") ? resolve(caller, options.criu) : options.criu;
@@ -72,15 +72,20 @@ export function planRestore(options: RestoreOptions): RestorePlan {
     bundle,
     noPivot: options.noPivot,
     noNewKeyring: options.noNewKeyring,
+    placeCgroup: driver.place,
   });
   for (const warning of warnings) options.log.warn(warning);
   validateConfig(config);
   validateNamespacePaths(config);
   refuseTakenId(options.root, options.id);
   const found = hierarchies();
-  const paths = cgroupPaths(found, config.cgroups.path ?? config.cgroups.name ?? options.id);
-  refuseBusyCgroup(paths);
-  refuseLimits(paths, config.cgroups);
+  const cgroup = driver.locate({
+    hierarchies: found,
+    config: config.cgroups,
+    id: options.id,
+    annotations: spec.annotations,
+    warn: (message) => options.log.warn(message),
+  });
   if (pidFile !== undefined) refusePidFile(pidFile);
   const images = resolve(bundle, imagePath);
   const { descriptors, wideCounts } = readCheckpoint(images);
@@ -89,14 +94,14 @@ export function planRestore(options: RestoreOptions): RestorePlan {
     id: options.id,
     bundle,
     spec,
-    config,
+    config: { ...config, cgroups: cgroup.config },
     imagePath: images,
     workPath: options.workPath === undefined ? images : resolve(bundle, options.workPath),
     pidFile,
     criu: findCriu(criu),
     cgroupsMode: cgroupsMode(options.manageCgroupsMode),
     hierarchies: found,
-    cgroupPaths: paths,
+    cgroup,
     descriptors,
     wideCounts,
     criuConfig: criuConfig(spec),
@@ -130,11 +135,13 @@ function refuseMissingDescriptors(count: number): void {
     );
 }
 
+// Only a restore that asks for systemd loads what talks to it.
+async function cgroupDriver(options: RestoreOptions): Promise<CgroupDriver> {
+  if (!options.systemdCgroup) return cgroupfsDriver;
+  return (await import("../cgroups/systemd/driver.ts")).systemdDriver;
+}
+
 function refuseUnsupported(options: RestoreOptions): void {
-  if (options.systemdCgroup)
-    throw new ThawError("--systemd-cgroup is not supported yet", {
-      hint: "use cgroupfs (leave the flag out), or runc restore on this host",
-    });
   if (process.geteuid?.() !== 0)
     throw new ThawError("restoring a container needs root", { hint: "run thaw as root" });
   for (const name of options.emptyNamespaces) {

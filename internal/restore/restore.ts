@@ -10,7 +10,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { cgroupsOf, type JoinedCgroup, joinCgroup } from "../cgroups/manager.ts";
+import { cgroupsOf, unfreeze } from "../cgroups/manager.ts";
 import { pipedStdio } from "../console/piped.ts";
 import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
 import { terminalStdio } from "../console/terminal.ts";
@@ -75,7 +75,7 @@ export async function restore(options: RestoreOptions): Promise<number> {
   ensureStdio();
   restoreNofileLimit();
   using interrupts = options.detach ? catchInterrupts() : readSignals();
-  const plan = planRestore(options);
+  const plan = await planRestore(options);
 
   await using container = new AsyncDisposableStack();
   container.defer(() => reapOrphans(strangers)); // a hook's too, so last of all
@@ -141,7 +141,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   mounts.leave();
 
   state.note(recordOf(plan, criu.pid));
-  const cgroup = container.use(joinCgroup(plan.cgroupPaths, config.cgroups, criu.pid));
+  container.use(await plan.cgroup.join(criu.pid, interrupts));
   const request = restoreRequest(plan, {
     images: images.images,
     work: images.work,
@@ -156,19 +156,11 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   await lazy?.ready(interrupts);
   const asked = Date.now() - 1000; // file systems may keep whole seconds
   try {
-    const init = await askCriu({
-      ...parts,
-      criu,
-      cgroup,
-      request,
-      config,
-      externalDescriptors,
-      lazy,
-    });
+    const init = await askCriu({ ...parts, criu, request, config, externalDescriptors, lazy });
     state.settle();
     return init;
   } catch (error) {
-    cgroup.unfreeze(); // criu is in it too
+    unfreeze(plan.cgroup.paths); // criu is in it too
     throw explainFailure(lazy?.failure() ?? error, {
       images: plan.imagePath,
       logPath: images.log,
@@ -180,7 +172,6 @@ async function restoreTasks(parts: Parts): Promise<Child> {
 
 interface Request extends Parts {
   readonly criu: CriuSession;
-  readonly cgroup: JoinedCgroup;
   readonly request: CriuOptions;
   readonly config: Config;
   readonly externalDescriptors: readonly string[];
@@ -192,7 +183,7 @@ async function askCriu(parts: Request): Promise<Child> {
   const { plan, state, io, interrupts, container, criu, lazy } = parts;
   let init: Child | undefined;
   const adoptInit = (pid: number): Child => {
-    init ??= ownInit(pid, parts.cgroup, container);
+    init ??= ownInit(pid, plan, container);
     return init;
   };
   let recorded = false;
@@ -202,7 +193,8 @@ async function askCriu(parts: Request): Promise<Child> {
     io,
     adoptInit: (pid) => criu.watchInit(adoptInit(pid)),
     record: async (pid) => {
-      const { id, cgroupPaths } = plan;
+      const { id, cgroup } = plan;
+      const cgroupPaths = cgroup.paths;
       const { config, externalDescriptors } = parts;
       if (lazy !== undefined) {
         const mark = state.noteLazyPages(processId(lazy.pid));
@@ -255,9 +247,9 @@ async function checkVersion(criu: CriuSession, plan: RestorePlan): Promise<void>
 }
 
 /** Init ends with the container, also when somebody has frozen it. */
-function ownInit(pid: number, cgroup: JoinedCgroup, container: AsyncDisposableStack): Child {
+function ownInit(pid: number, plan: RestorePlan, container: AsyncDisposableStack): Child {
   return container.adopt(adopt(pid), (child) => {
-    cgroup.unfreeze();
+    unfreeze(plan.cgroup.paths);
     child.kill();
   });
 }
@@ -290,6 +282,6 @@ function recordOf(plan: RestorePlan, criuPid: number | undefined) {
     bundle: plan.bundle,
     imagePath: plan.imagePath,
     networkNamespace: namespacePath(plan.config, "NEWNET") || undefined,
-    cgroupPaths: Object.fromEntries(plan.cgroupPaths),
+    cgroupPaths: Object.fromEntries(plan.cgroup.paths),
   };
 }

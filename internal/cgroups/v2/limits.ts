@@ -60,8 +60,13 @@ function maximum(limit: number | undefined, unlimited: boolean): string | undefi
   return unlimited ? "max" : String(limit);
 }
 
-// v1 counts memory and swap together, v2 swap alone.
-function swapMax(cgroup: Cgroup): string | undefined {
+/**
+ * memory.swap.max: v1 counts memory and swap together, v2 swap alone.
+ *
+ * @returns bytes or `max`; undefined: not limited by config.json
+ * @throws ThawError for limits that contradict each other
+ */
+export function swapMax(cgroup: Cgroup): string | undefined {
   const { memory = 0, memory_swap: both = 0 } = cgroup;
   if (both === -1 || (both === 0 && memory === -1)) return "max";
   if (both === 0) return undefined;

@@ -258,9 +258,8 @@ const REFUSED: readonly Row[] = [
   {
     ...refused(
       "--systemd-cgroup, without systemd",
-      "--systemd-cgroup is not supported yet",
+      "systemd not running on this host, cannot use systemd cgroups manager",
       () => ({ globals: ["--systemd-cgroup"] }),
-      "not supported yet",
     ),
     of: ["systemd-cgroup"],
   },

@@ -39,8 +39,12 @@ test("deviceWrites() denies all and allows runc's eleven, for the rules of runc 
   } as never);
 });
 
-test("deviceWrites() allows all when no rule denies", () => {
-  expect(deviceWrites([])).toEqual({ ...ALLOW, lines: [] } as never);
+test("deviceWrites() denies what no rule allows, as runc does", () => {
+  expect(deviceWrites([])).toEqual({ ...DENY, lines: [] } as never);
+  expect(writes("+ c 1:3 rwm")).toEqual({ ...DENY, lines: ["c 1:3 rwm"] } as never);
+});
+
+test("deviceWrites() allows all when a rule does", () => {
   expect(writes("+ c 1:3 rwm", "+ a *:* rwm")).toEqual({ ...ALLOW, lines: [] } as never);
 });
 
