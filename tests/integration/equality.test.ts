@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -82,7 +83,8 @@ const read = (path: string) => readFileSync(path, "utf8");
 
 /** Pids of a container, in the order of its own pid namespace. */
 function tasks(state: Json): number[] {
-  const procs = read(join(state.cgroup_paths.pids, "cgroup.procs")).split("\n").filter(Boolean);
+  const directory = state.cgroup_paths.pids ?? state.cgroup_paths[""];
+  const procs = read(join(directory, "cgroup.procs")).split("\n").filter(Boolean);
   const inner = (pid: number) =>
     Number(/^NSpid:.*\t(\d+)$/m.exec(read(`/proc/${pid}/status`))?.[1]);
   return procs.map(Number).sort((a, b) => inner(a) - inner(b));
@@ -92,14 +94,17 @@ function tasks(state: Json): number[] {
 function look(state: Json) {
   const pids = tasks(state);
   const anonymous = (text: string) => text.replaceAll(/:\[\d+\]/g, ":[]");
-  const limits = [
-    "memory/memory.limit_in_bytes",
-    "memory/memory.swappiness",
-    "pids/pids.max",
-    "cpu/cpu.shares",
-    "cpu/cpu.cfs_quota_us",
-    "devices/devices.list",
-  ];
+  const isV2 = state.cgroup_paths.devices === undefined;
+  const limits = isV2
+    ? ["/memory.max", "/pids.max", "/cpu.weight", "/cpu.max"]
+    : [
+        "memory/memory.limit_in_bytes",
+        "memory/memory.swappiness",
+        "pids/pids.max",
+        "cpu/cpu.shares",
+        "cpu/cpu.cfs_quota_us",
+        "devices/devices.list",
+      ];
   return {
     processes: pids.length,
     mounts: read(`/proc/${pids[0]}/mountinfo`)
@@ -153,32 +158,41 @@ function options(log: string): string[] {
   );
 }
 
-test("a container with pipes, sockets, a deleted file, tmpfs, volume and limits comes back as with runc", () => {
-  using lab = new Lab();
-  const bundle = container(lab);
-  const id = lab.id();
-  const image = lab.checkpointed(bundle, id);
-  const results = (["runc", THAW] as const).map((file) => {
-    const log = join(lab.path, file === "runc" ? "runc.log" : "thaw.log");
-    const flags = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, id];
-    const before = bundle.count();
-    must(run([file, "--debug", "--log", log, "--root", lab.root, ...flags]));
-    countsOn(bundle, before + 3);
-    const state = lab.state(id);
-    const seen = look(state);
-    const all = read(join(bundle.rootfs, "tmp/all"));
-    lab.delete(id);
-    return { state: comparable(state), seen, all, options: options(read(log)) };
-  });
-  const [runc, thaw] = results;
-  expect(thaw?.all).toBe("deleted data|tmpfs data|volume data");
-  expect(thaw?.seen).toEqual(runc?.seen as never);
-  expect(thaw?.seen.processes).toBe(3);
-  // The same text: names, order and values, as other tools may read them.
-  expect(JSON.stringify(thaw?.state)).toBe(JSON.stringify(runc?.state));
-  // ImagesDirFd is a number of the runtime's own; AllowUprobes is newer than runc's copy of the schema.
-  const same = (list: string[] = []) =>
-    list.filter((line) => !/^(ImagesDirFd|AllowUprobes) /.test(line));
-  expect(same(thaw?.options)).toEqual(same(runc?.options));
-  expect(thaw?.options.length).toBeGreaterThan(60);
-});
+// A systemd host with cgroup v2 has both drivers.
+const drivers =
+  existsSync("/run/systemd/system") && existsSync("/sys/fs/cgroup/cgroup.controllers")
+    ? [[], ["--systemd-cgroup"]]
+    : [[]];
+
+test.each(drivers.map((flags) => [flags.join(" "), flags] as const))(
+  "a container with pipes, sockets, a deleted file, tmpfs, volume and limits comes back as with runc %s",
+  (_, globals) => {
+    using lab = new Lab(globals);
+    const bundle = container(lab);
+    const id = lab.id();
+    const image = lab.checkpointed(bundle, id);
+    const results = (["runc", THAW] as const).map((file) => {
+      const log = join(lab.path, file === "runc" ? "runc.log" : "thaw.log");
+      const flags = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, id];
+      const before = bundle.count();
+      must(run([file, ...globals, "--debug", "--log", log, "--root", lab.root, ...flags]));
+      countsOn(bundle, before + 3);
+      const state = lab.state(id);
+      const seen = look(state);
+      const all = read(join(bundle.rootfs, "tmp/all"));
+      lab.delete(id);
+      return { state: comparable(state), seen, all, options: options(read(log)) };
+    });
+    const [runc, thaw] = results;
+    expect(thaw?.all).toBe("deleted data|tmpfs data|volume data");
+    expect(thaw?.seen).toEqual(runc?.seen as never);
+    expect(thaw?.seen.processes).toBe(3);
+    // The same text: names, order and values, as other tools may read them.
+    expect(JSON.stringify(thaw?.state)).toBe(JSON.stringify(runc?.state));
+    // ImagesDirFd is a number of the runtime's own; AllowUprobes is newer than runc's copy of the schema.
+    const same = (list: string[] = []) =>
+      list.filter((line) => !/^(ImagesDirFd|AllowUprobes) /.test(line));
+    expect(same(thaw?.options)).toEqual(same(runc?.options));
+    expect(thaw?.options.length).toBeGreaterThan(60);
+  },
+);

@@ -19,6 +19,9 @@ import {
   waitFor,
 } from "../support/lab.ts";
 
+// Milliseconds; an emulated machine on a busy one is slow.
+const PATIENCE = 120_000;
+
 const systemdLab = () => new Lab(["--systemd-cgroup"]);
 
 test("the host this runs on has systemd and cgroup v2 alone", () => {
@@ -168,7 +171,7 @@ function underWay(lab: Lab, bundle: Bundle, image: string, id: string) {
   const globals = ["--root", lab.root, "--systemd-cgroup"];
   const args = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, id];
   const thaw = Bun.spawn([THAW, ...globals, ...args], { stderr: "pipe", stdout: "ignore" });
-  waitFor(() => existsSync(ready), "the hook");
+  waitFor(() => existsSync(ready), "the hook", PATIENCE);
   bundle.edit((config) => {
     delete config.hooks;
   });
@@ -214,13 +217,13 @@ test("a unit of that name that failed is replaced, and one that runs is left alo
       stderr: "ignore",
     });
   const failing = other("-p", "RuntimeMaxSec=100ms");
-  waitFor(() => state() === "failed", "the unit to fail");
+  waitFor(() => state() === "failed", "the unit to fail", PATIENCE);
   failing.kill("SIGKILL");
   must(lab.restore(bundle, image, id));
   lab.delete(id);
 
   const busy = other("--slice=thaw-other.slice");
-  waitFor(() => state() === "active", "the unit to start");
+  waitFor(() => state() === "active", "the unit to start", PATIENCE);
   const before = traces(lab);
   const ran = lab.restore(bundle, image, id);
   expect(ran.status).toBe(1);

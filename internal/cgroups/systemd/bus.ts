@@ -38,12 +38,23 @@ export class SystemdBus {
     }
   }
 
-  /** systemd's version: 252 for `252.39-1~deb12u1`. */
+  /**
+   * systemd's version: 252 for `252.39-1~deb12u1`.
+   *
+   * @throws ThawError when systemd cannot be reached
+   */
   async version(): Promise<number> {
-    const text = await this.#run(["get-property", ...MANAGER, "Version"]);
-    const version = /\d+/.exec(text)?.[0];
-    if (version === undefined) throw new ThawError(`systemd did not say its version: ${text}`);
-    return Number(version);
+    try {
+      const text = await this.#run(["get-property", ...MANAGER, "Version"]);
+      const version = /\d+/.exec(text)?.[0];
+      if (version === undefined) throw new ThawError(`no version: ${text}`);
+      return Number(version);
+    } catch (cause) {
+      throw new ThawError("unable to ask systemd for its version", {
+        cause,
+        hint: 'the system bus has to run: see "systemctl status dbus.socket"',
+      });
+    }
   }
 
   /**
