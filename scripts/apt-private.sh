@@ -33,7 +33,7 @@ apt_get() {
     -oDir::State::lists="$t/lists" -oDir::State::status="$t/status" -oDir::Cache="$t/cache" \
     -oAPT::Install-Recommends=0 -oAcquire::Languages=none -oAcquire::Check-Valid-Until=false \
     -oAPT::Update::Error-Mode=any "$@" >"$t/log" 2>&1 && return
-  grep '^[EW]:' "$t/log" | tail -n 3 >&2
+  grep '^E:' "$t/log" >&2 || tail -n 3 "$t/log" >&2
   say "apt-get $1 failed with the archive $archive"
   return 1
 }

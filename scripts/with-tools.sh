@@ -54,8 +54,10 @@ if ! [ -e "$tools/complete" ]; then
   if ! [ -e "$tools/complete" ]; then
     rm -rf "$tools" "$tools.new"
     # shellcheck disable=SC2086
-    apt_unpack "$tools.new" sid $packages ||
+    apt_unpack "$tools.new" sid $packages || {
+      rm -rf "$tools.new"
       die "no CRIU: make that archive reachable (or put criu 4, runc and busybox on PATH and run: node_modules/.bin/bun $*)"
+    }
     mv "$tools.new" "$tools"
     link_tools "$tools"
   fi
