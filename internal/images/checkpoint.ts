@@ -5,7 +5,7 @@
  * @module
  */
 
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { readRegularFile } from "../linux/file.ts";
@@ -38,6 +38,8 @@ export interface Checkpoint {
   readonly descriptors: readonly string[];
   /** Pages are counted in 64 bits, as by CRIU 4.2 and newer: an older one finds none at all. */
   readonly wideCounts: boolean;
+  /** Processes held locks on files. */
+  readonly fileLocks: boolean;
 }
 
 /**
@@ -62,7 +64,7 @@ export function readCheckpoint(directory: string): Checkpoint {
     for (const thread of threads) image(directory, `core-${thread}`);
     wideCounts = checkTask(directory, pid) || wideCounts;
   }
-  return { descriptors, wideCounts };
+  return { descriptors, wideCounts, fileLocks: hasFileLocks(directory) };
 }
 
 function readDescriptors(directory: string): string[] {
@@ -135,6 +137,11 @@ function whole<T>(directory: string, file: string, read: () => T): T {
     if (!(error instanceof RangeError)) throw error;
     throw damaged(directory, file, "holds a broken record");
   }
+}
+
+/** CRIU writes the image only when there is a lock, and only with --file-locks is there one. */
+function hasFileLocks(directory: string): boolean {
+  return existsSync(join(directory, "filelocks.img")) && image(directory, "filelocks").length > 0;
 }
 
 function isAlive(directory: string, pid: number): boolean {

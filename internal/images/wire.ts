@@ -16,6 +16,7 @@ export const INVENTORY_MAGIC = 0x58313116;
 export const MAGICS: Readonly<Record<string, number>> = {
   core: 0x55053847,
   fdinfo: 0x56213732,
+  filelocks: 0x54323616,
   files: 0x56303138,
   fs: 0x51403912,
   ids: 0x54432030,

@@ -262,6 +262,20 @@ export function startTime(pid: number): number | undefined {
   }
 }
 
+/** Whether a process is another, or its child, or a child's, and so on; false when it has ended. */
+export function descendsFrom(pid: number, ancestor: number): boolean {
+  for (let one = pid; one > 1; ) {
+    if (one === ancestor) return true;
+    try {
+      const stat = readFileSync(`/proc/${one}/stat`, "utf8");
+      one = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    } catch {
+      return false;
+    }
+  }
+  return false;
+}
+
 /**
  * Gives the soft RLIMIT_NOFILE back its caller's value, for children to inherit: Bun raises it
  * to the hard limit at start. The caller's is read from the parent process.

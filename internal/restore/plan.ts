@@ -44,6 +44,8 @@ export interface RestorePlan {
   readonly descriptors: readonly string[];
   /** The checkpoint is one of CRIU 4.2 or newer. */
   readonly wideCounts: boolean;
+  /** The checkpoint holds file locks. */
+  readonly fileLocks: boolean;
   /** CRIU's configuration file; undefined for none. */
   readonly criuConfig: string | undefined;
 }
@@ -88,7 +90,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
   });
   if (pidFile !== undefined) refusePidFile(pidFile);
   const images = resolve(bundle, imagePath);
-  const { descriptors, wideCounts } = readCheckpoint(images);
+  const { descriptors, wideCounts, fileLocks } = readCheckpoint(images);
   return {
     options,
     id: options.id,
@@ -104,6 +106,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     cgroup,
     descriptors,
     wideCounts,
+    fileLocks,
     criuConfig: criuConfig(spec),
   };
 }

@@ -2,6 +2,7 @@
 
 import type { CriuOptions } from "../criu/options.ts";
 import type { ExternalMount } from "../mounts/external.ts";
+import { restoresLocks } from "./locks.ts";
 import type { RestorePlan } from "./plan.ts";
 
 const CLONE_NEWNET = 0x40000000;
@@ -34,7 +35,7 @@ export function restoreRequest(plan: RestorePlan, parts: RequestParts): CriuOpti
     shellJob: options.shellJob,
     extUnixSk: options.extUnixSk,
     tcpEstablished: options.tcpEstablished,
-    fileLocks: options.fileLocks,
+    fileLocks: restoresLocks(plan),
     // runc does not manage network devices: the namespace is always restored empty.
     emptyNs: CLONE_NEWNET,
     orphanPtsMaster: true,

@@ -52,6 +52,7 @@ import { type ClaimedState, claimState, processId } from "../state/state.ts";
 import { mountCriuRoot } from "./criu-root.ts";
 import { explainFailure } from "./failure.ts";
 import { makeWorkDirectory, openImages } from "./images.ts";
+import { type LockWatch, watchLocks } from "./locks.ts";
 import { openNamespaces } from "./namespaces.ts";
 import { lockedNetwork } from "./network-lock.ts";
 import { hookState, notifications } from "./notifications.ts";
@@ -128,8 +129,9 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   const lazy = options.lazyPages ? await lazyPages(plan, container) : undefined;
   const namespaces = scope.use(openNamespaces(plan.config));
   const mounts = scope.use(enterPrivateMounts());
+  const locks = watchLocks(plan, interrupts);
   const criu = scope.use(
-    startCriu(plan.criu, { stdio: io.fds, extra: namespaces.fds }, interrupts),
+    startCriu(plan.criu, { stdio: io.fds, extra: namespaces.fds }, locks.interrupts),
   );
   await checkVersion(criu, plan);
   const images = scope.use(openImages(plan));
@@ -156,7 +158,15 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   await lazy?.ready(interrupts);
   const asked = Date.now() - 1000; // file systems may keep whole seconds
   try {
-    const init = await askCriu({ ...parts, criu, request, config, externalDescriptors, lazy });
+    const init = await askCriu({
+      ...parts,
+      criu,
+      locks,
+      request,
+      config,
+      externalDescriptors,
+      lazy,
+    });
     state.settle();
     return init;
   } catch (error) {
@@ -172,6 +182,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
 
 interface Request extends Parts {
   readonly criu: CriuSession;
+  readonly locks: LockWatch;
   readonly request: CriuOptions;
   readonly config: Config;
   readonly externalDescriptors: readonly string[];
@@ -191,7 +202,10 @@ async function askCriu(parts: Request): Promise<Child> {
     plan,
     interrupts,
     io,
-    adoptInit: (pid) => criu.watchInit(adoptInit(pid)),
+    adoptInit: (pid) => {
+      criu.watchInit(adoptInit(pid));
+      parts.locks.watch(pid);
+    },
     record: async (pid) => {
       const { id, cgroup } = plan;
       const cgroupPaths = cgroup.paths;

@@ -11,7 +11,16 @@ import {
   truncateSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, type Json, Lab, must, type Ran, traces, waitFor } from "../support/lab.ts";
+import {
+  type Bundle,
+  type Json,
+  Lab,
+  must,
+  type Ran,
+  THAW,
+  traces,
+  waitFor,
+} from "../support/lab.ts";
 import {
   Client,
   database,
@@ -181,4 +190,59 @@ test("with --tcp-close the client is told, and the server takes new ones", () =>
   waitFor(() => /ERROR 20\d\d .*server/.test(client.errors()), "the client's error");
   expectUnbroken(client.rows());
   lab.delete(id);
+});
+
+/** How many file locks a process holds, and how many it waits for. */
+function locksOf(pid: number): { held: number; awaited: number } {
+  const lines = readFileSync("/proc/locks", "utf8").split("\n");
+  const own = lines.filter((line) => line.split(/ +/).includes(String(pid)));
+  const awaited = own.filter((line) => line.includes("->")).length;
+  return { held: own.length - awaited, awaited };
+}
+
+const initOf = (lab: Lab, id: string): number => lab.state(id).init_process_pid;
+
+test("file locks come back without --file-locks too, which runc forgets", () => {
+  using lab = new Lab();
+  const bundle = database(lab, SERVER);
+  const id = lab.id();
+  lab.start(bundle, id, READY);
+  const { held } = locksOf(initOf(lab, id));
+  expect(held).toBeGreaterThan(0);
+  const image = lab.checkpoint(id, ["--file-locks"]);
+  for (const flags of [[], ["--file-locks"]]) {
+    must(lab.restore(bundle, image, id, flags));
+    expect(locksOf(initOf(lab, id))).toEqual({ held, awaited: 0 });
+    lab.delete(id);
+  }
+  must(lab.runc(["restore", "-d", "--bundle", bundle.path, "--image-path", image, id]));
+  expect(locksOf(initOf(lab, id)).held).toBe(0);
+  lab.delete(id);
+});
+
+test("a database that still runs is not restored beside itself, nor waited for for ever", async () => {
+  using lab = new Lab();
+  const bundle = database(lab, SERVER);
+  const id = lab.id();
+  lab.start(bundle, id, READY);
+  const image = lab.checkpoint(id, ["--file-locks", "--leave-running"]);
+  const clean = traces(lab);
+  const other = lab.id();
+  const ran = lab.restore(bundle, image, other);
+  expect(ran.status).toBe(1);
+  const file = /restore: \/var\/lib\/mysql\/\w+, which the container had locked, /.exec(ran.stderr);
+  expect(file).not.toBeNull();
+  expect(ran.stderr).toContain(`is locked by process ${initOf(lab, id)} (mariadbd); end that`);
+  expect(traces(lab)).toEqual(clean);
+
+  // One that ends in time is waited for.
+  const flags = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, other];
+  const stdio = ["ignore", "ignore", "ignore"] as const;
+  const waiting = Bun.spawn([THAW, "--root", lab.root, ...flags], { stdio: [...stdio] });
+  const isBlocked = () => /-> POSIX/.test(readFileSync("/proc/locks", "utf8"));
+  waitFor(isBlocked, "the restore to wait for the lock");
+  lab.delete(id);
+  expect(await waiting.exited).toBe(0);
+  expect(lab.status(other)).toBe("running");
+  lab.delete(other);
 });

@@ -31,7 +31,18 @@ test("readCheckpoint() takes a whole checkpoint and gives its descriptors", () =
   expect(readCheckpoint(checkpoint.path)).toEqual({
     descriptors: ["pipe:[1]", "pipe:[2]", "/dev/null"],
     wideCounts: true,
+    fileLocks: false,
   });
+});
+
+test("readCheckpoint() tells of file locks, and sees their image cut short", () => {
+  using checkpoint = onDisk(wholeCheckpoint());
+  const locks = image("filelocks", record(field(1, 1), field(2, 1), field(3, 1), field(4, 4)));
+  checkpoint.set("filelocks.img", locks);
+  expect(readCheckpoint(checkpoint.path).fileLocks).toBe(true);
+  checkpoint.set("filelocks.img", image("filelocks"));
+  expect(readCheckpoint(checkpoint.path).fileLocks).toBe(false);
+  expect(verdict({ "filelocks.img": locks.subarray(0, -1) })).toBe("filelocks.img is cut short");
 });
 
 test.each(Object.keys(wholeCheckpoint()))("readCheckpoint() misses %s", (name) => {

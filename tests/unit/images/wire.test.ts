@@ -107,6 +107,7 @@ test("MAGICS are CRIU's own (include/magic.h)", () => {
   expect(MAGICS).toEqual({
     core: 0x55053847,
     fdinfo: 0x56213732,
+    filelocks: 0x54323616,
     files: 0x56303138,
     fs: 0x51403912,
     ids: 0x54432030,

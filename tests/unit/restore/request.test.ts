@@ -35,7 +35,14 @@ interface Change {
 
 function request(change: Change = {}) {
   const options = { ...bare, ...change.options } as RestoreOptions;
-  const plan = { options, cgroupsMode: 6, descriptors: [], criuConfig: undefined, ...change.plan };
+  const plan = {
+    options,
+    cgroupsMode: 6,
+    descriptors: [],
+    fileLocks: false,
+    criuConfig: undefined,
+    ...change.plan,
+  };
   return restoreRequest(plan as unknown as RestorePlan, { ...parts, ...change.parts });
 }
 
@@ -73,6 +80,10 @@ test("restoreRequest() sends every flag, also when it is false", () => {
     expect(request()).toHaveProperty(name, false);
     expect(request({ options: { [name]: true } })).toHaveProperty(name, true);
   }
+});
+
+test("restoreRequest() asks for file locks when the checkpoint has some", () => {
+  expect(request({ plan: { fileLocks: true } })).toHaveProperty("fileLocks", true);
 });
 
 test("restoreRequest() leaves out what was not asked for", () => {
