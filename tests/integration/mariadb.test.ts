@@ -11,26 +11,19 @@ import {
   truncateSync,
 } from "node:fs";
 import { join } from "node:path";
-import {
-  type Bundle,
-  type Json,
-  Lab,
-  must,
-  type Ran,
-  THAW,
-  traces,
-  waitFor,
-} from "../support/lab.ts";
+import { type Bundle, type Json, Lab, must, type Ran, THAW, traces } from "../support/lab.ts";
 import {
   Client,
   database,
-  READY,
   type Row,
   rowsOf,
   SERVER,
+  SOCKET,
   session,
+  startDatabase,
   VERDICT,
   WHOLE,
+  waitPatiently,
   wire,
 } from "../support/mariadb.ts";
 
@@ -74,9 +67,9 @@ test("a database moves from host to host, and a client over the network goes on"
   let there = lab.bundle(SERVER, (config) => setNetwork(config, net.hosts[1]));
   rmSync(there.rootfs, { recursive: true });
   const id = lab.id();
-  lab.start(here, id, READY);
+  startDatabase(lab, here, id);
   using client = new Client(lab, net);
-  waitFor(() => client.rows().length > 5, "the first rows");
+  waitPatiently(() => client.rows().length > 5, "the first rows");
   for (let round = 0; round < ROUNDS; round++) {
     const image = lab.checkpoint(id, DUMP);
     const before = client.rows().length;
@@ -89,21 +82,21 @@ test("a database moves from host to host, and a client over the network goes on"
     net.open();
     const pid = lab.state(id).init_process_pid;
     expect(readFileSync(join(lab.path, "pid"), "utf8")).toBe(String(pid));
-    waitFor(() => client.rows().length > before + 5, `rows after restore ${round}`, 30_000);
+    waitPatiently(() => client.rows().length > before + 5, `rows after restore ${round}`);
   }
   expect(client.errors()).toBe("");
   expectUnbroken(client.rows());
   expect(client.query(VERDICT)).toEqual({ status: 0, stdout: WHOLE, stderr: "" });
   // The server ends in order, as one that has never moved.
   must(client.query("shutdown"));
-  waitFor(() => lab.status(id) === "stopped", "the server to shut down");
+  waitPatiently(() => lab.status(id) === "stopped", "the server to shut down");
   lab.delete(id);
 });
 
 /** Server and client in one container. */
 const BOTH = [
   "mariadbd &",
-  `while ! [ -S /${READY} ]; do sleep 0.1; done`,
+  `while ! [ -S ${SOCKET} ]; do sleep 0.1; done`,
   `${session("mariadb --host=127.0.0.1")} >/tmp/client 2>/tmp/errors`,
 ].join("\n");
 
@@ -112,8 +105,8 @@ function selfContained(lab: Lab): { bundle: Bundle; id: string; rows: () => Row[
   const bundle = database(lab, BOTH);
   const rows = () => rowsOf(join(bundle.rootfs, "tmp/client"));
   const id = lab.id();
-  lab.start(bundle, id, READY);
-  waitFor(() => rows().length > 5, "the first rows");
+  startDatabase(lab, bundle, id);
+  waitPatiently(() => rows().length > 5, "the first rows");
   return { bundle, id, rows };
 }
 
@@ -136,7 +129,7 @@ test("a database moves with a client over 127.0.0.1, which runc cannot bring bac
       expect(lab.runc(runc).stderr).toContain("Network is unreachable");
     }
     expect(haul(lab, bundle, image, id)).toEqual({ status: 0, stdout: "", stderr: "" });
-    waitFor(() => rows().length > before + 5, `rows after restore ${round}`);
+    waitPatiently(() => rows().length > before + 5, `rows after restore ${round}`);
   }
   expectWhole(lab, bundle, id, rows());
   lab.delete(id);
@@ -166,7 +159,7 @@ test("restores that fail say why and harm nothing: the database comes back after
 
   truncateSync(table, size);
   must(haul(lab, bundle, image, id));
-  waitFor(() => rows().length > before + 5, "rows after the restore");
+  waitPatiently(() => rows().length > before + 5, "rows after the restore");
   expectWhole(lab, bundle, id, rows());
   lab.delete(id);
 });
@@ -176,9 +169,9 @@ test("with --tcp-close the client is told, and the server takes new ones", () =>
   using net = wire(lab);
   const bundle = database(lab, SERVER, (config) => setNetwork(config, net.hosts[0]));
   const id = lab.id();
-  lab.start(bundle, id, READY);
+  startDatabase(lab, bundle, id);
   using client = new Client(lab, net);
-  waitFor(() => client.rows().length > 5, "the first rows");
+  waitPatiently(() => client.rows().length > 5, "the first rows");
   // A client that waits for an answer would wait on: nothing tells it that none will come.
   client.signal("SIGSTOP");
   Bun.sleepSync(300);
@@ -187,7 +180,7 @@ test("with --tcp-close the client is told, and the server takes new ones", () =>
   const sessions = "select count(*) from information_schema.processlist where command != 'Daemon'";
   expect(client.query(`${VERDICT} ${sessions}`).stdout).toBe(`${WHOLE}1\n`);
   client.signal("SIGCONT");
-  waitFor(() => /ERROR 20\d\d .*server/.test(client.errors()), "the client's error");
+  waitPatiently(() => /ERROR 20\d\d .*server/.test(client.errors()), "the client's error");
   expectUnbroken(client.rows());
   lab.delete(id);
 });
@@ -206,7 +199,7 @@ test("file locks come back without --file-locks too, which runc forgets", () => 
   using lab = new Lab();
   const bundle = database(lab, SERVER);
   const id = lab.id();
-  lab.start(bundle, id, READY);
+  startDatabase(lab, bundle, id);
   const { held } = locksOf(initOf(lab, id));
   expect(held).toBeGreaterThan(0);
   const image = lab.checkpoint(id, ["--file-locks"]);
@@ -224,7 +217,7 @@ test("a database that still runs is not restored beside itself, nor waited for f
   using lab = new Lab();
   const bundle = database(lab, SERVER);
   const id = lab.id();
-  lab.start(bundle, id, READY);
+  startDatabase(lab, bundle, id);
   const image = lab.checkpoint(id, ["--file-locks", "--leave-running"]);
   const clean = traces(lab);
   const other = lab.id();
@@ -240,8 +233,8 @@ test("a database that still runs is not restored beside itself, nor waited for f
   const stdio = ["ignore", "ignore", "ignore"] as const;
   const waiting = Bun.spawn([THAW, "--root", lab.root, ...flags], { stdio: [...stdio] });
   const isBlocked = () => /-> POSIX/.test(readFileSync("/proc/locks", "utf8"));
-  waitFor(isBlocked, "the restore to wait for the lock");
-  lab.delete(id);
+  waitPatiently(isBlocked, "the restore to wait for the lock");
+  process.kill(initOf(lab, id), "SIGKILL");
   expect(await waiting.exited).toBe(0);
   expect(lab.status(other)).toBe("running");
   lab.delete(other);

@@ -9,7 +9,16 @@
 
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, type Json, type Lab, must, networkNamespace, type Ran, run } from "./lab.ts";
+import {
+  type Bundle,
+  type Json,
+  type Lab,
+  must,
+  networkNamespace,
+  type Ran,
+  run,
+  waitFor,
+} from "./lab.ts";
 
 /** Where mariadb.sh has put rootfs and client, made on first use; throws what it said. */
 function prepared(): string {
@@ -22,8 +31,21 @@ const MARIADB = prepared();
 /** The container's script with the server alone, which listens on every address. */
 export const SERVER = "exec mariadbd";
 
-/** The server's socket in the rootfs: there when it answers. */
-export const READY = "run/mariadb.sock";
+/** The server's socket: there when it answers. */
+export const SOCKET = "/run/mariadb.sock";
+
+// A server on a busy machine takes its time, in milliseconds.
+const PATIENCE = 60_000;
+
+/** Waits for what a server or client does, at most a minute. */
+export const waitPatiently = (condition: () => boolean, what: string): void =>
+  waitFor(condition, what, PATIENCE);
+
+/** `runc run -d`, and waits until the server answers. */
+export function startDatabase(lab: Lab, bundle: Bundle, id: string): void {
+  lab.start(bundle, id, "run");
+  waitPatiently(() => existsSync(join(bundle.rootfs, SOCKET)), `the server ${id}`);
+}
 
 /** Makes a bundle with MariaDB and a fresh data directory, running a shell script. */
 export function database(lab: Lab, script: string, change?: (config: Json) => void): Bundle {
