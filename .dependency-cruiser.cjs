@@ -4,7 +4,7 @@ const ranks = [
   ["linux", "log"],
   ["oci", "images", "console", "runc"],
   ["criu", "state", "cgroups", "hooks"],
-  ["mounts", "lazy"],
+  ["mounts", "lazy", "container"],
   ["restore"],
 ];
 const down = ranks.flatMap((rooms, rank) =>

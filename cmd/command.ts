@@ -18,8 +18,10 @@ export interface Command {
   readonly flags: Flags;
   /** Positional arguments, as help shows them. */
   readonly usage: string;
-  /** Exactly this many. */
-  readonly positionals: number;
+  /** Exactly this many, or between these two. */
+  readonly positionals: number | { readonly least: number; readonly most: number };
+  /** Options end at the first positional argument; what follows is another program's. */
+  readonly passesOn?: true;
   /** What a shell offers as first positional: words, or the ids under `--root`; absent is nothing. */
   readonly completes?: readonly string[] | "containers";
   readonly examples: string;

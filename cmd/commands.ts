@@ -9,6 +9,34 @@ export const commands: Commands = {
     description: "restore a container from a checkpoint",
     load: async () => (await import("./restore.ts")).restoreCommand,
   },
+  state: {
+    description: "print the state of a container as JSON",
+    load: async () => (await import("./state.ts")).stateCommand,
+  },
+  list: {
+    description: "list the containers of the root directory",
+    load: async () => (await import("./list.ts")).listCommand,
+  },
+  ps: {
+    description: "list the processes of a container",
+    load: async () => (await import("./ps.ts")).psCommand,
+  },
+  pause: {
+    description: "freeze the processes of a container",
+    load: async () => (await import("./pause.ts")).pauseCommand,
+  },
+  resume: {
+    description: "let a paused container go on",
+    load: async () => (await import("./resume.ts")).resumeCommand,
+  },
+  kill: {
+    description: "send a signal to a container's init (default: SIGTERM)",
+    load: async () => (await import("./kill.ts")).killCommand,
+  },
+  delete: {
+    description: "delete a container, or what a killed restore left of one",
+    load: async () => (await import("./delete.ts")).deleteCommand,
+  },
   completion: {
     description: "print the completion script of a shell",
     load: async () => (await import("./completion.ts")).completionCommand(commands),
@@ -24,18 +52,11 @@ export const commands: Commands = {
 export const handedToRunc: Readonly<Record<string, string>> = {
   checkpoint: "checkpoint a running container",
   create: "create a container",
-  delete: "delete a container and what belongs to it",
   events: "show events and statistics of a container",
   exec: "execute a process in a container",
   features: "show what the runtime supports",
-  kill: "send a signal to a container's init",
-  list: "list containers",
-  pause: "suspend all processes of a container",
-  ps: "show the processes of a container",
-  resume: "resume the processes of a container",
   run: "create and start a container",
   spec: "make a config.json",
   start: "start what create has made",
-  state: "print the state of a container",
   update: "change the limits of a container",
 };

@@ -68,7 +68,9 @@ export function parseFlags(argv: readonly string[], flags: Flags, stopAtFirst: b
       positionals.push(...argv.slice(i + 1));
       break;
     }
-    if (!argument.startsWith("-") || argument === "-") {
+    // A negative number after a positional is one too: `kill c1 -1`.
+    const isNumber = positionals.length > 0 && /^-\d+$/.test(argument);
+    if (!argument.startsWith("-") || argument === "-" || isNumber) {
       if (stopAtFirst) {
         positionals.push(...argv.slice(i));
         break;

@@ -53,6 +53,8 @@ export interface Globals {
   readonly log: LogOptions;
   /** Absolute and clean. */
   readonly root: string;
+  /** Whether `root` was said, not the default. */
+  readonly rootGiven: boolean;
   readonly systemdCgroup: boolean;
   /** `--criu` as it was given; undefined: the one on PATH. */
   readonly criu: string | undefined;
@@ -83,6 +85,7 @@ export function readGlobals(given: readonly Parsed[]): Globals {
       debug,
     },
     root,
+    rootGiven: text("root") !== undefined,
     systemdCgroup: bool("systemd-cgroup"),
     criu: text("criu") || undefined,
     rootless: text("rootless") ?? "auto",

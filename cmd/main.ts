@@ -81,7 +81,7 @@ async function parseCommand(
   openLogBefore: () => void,
 ): Promise<Parsed> {
   try {
-    return parseFlags(argv, { ...globalFlags, ...command.flags }, false);
+    return parseFlags(argv, { ...globalFlags, ...command.flags }, command.passesOn ?? false);
   } catch (error) {
     if (error instanceof UsageError) {
       openLogBefore();
@@ -93,12 +93,18 @@ async function parseCommand(
 }
 
 async function requirePositionals(word: string, command: Command, parsed: Parsed): Promise<void> {
-  if (parsed.positionals.length === command.positionals) return;
+  const wanted = wrongCount(command.positionals, parsed.positionals.length);
+  if (wanted === undefined) return;
   writeAll(1, "Incorrect Usage.\n\n");
   await printHelp(word);
-  throw new ThawError(
-    `${process.argv0}: ${JSON.stringify(word)} requires exactly ${command.positionals} argument(s)`,
-  );
+  throw new ThawError(`${process.argv0}: ${JSON.stringify(word)} requires ${wanted} argument(s)`);
+}
+
+/** What a number of arguments should have been, in runc's words; undefined when it is right. */
+function wrongCount(wanted: Command["positionals"], given: number): string | undefined {
+  if (typeof wanted === "number") return given === wanted ? undefined : `exactly ${wanted}`;
+  if (given < wanted.least) return `a minimum of ${wanted.least}`;
+  return given > wanted.most ? `a maximum of ${wanted.most}` : undefined;
 }
 
 async function printHelp(word: string | undefined): Promise<number> {

@@ -40,6 +40,8 @@ _thaw_flag() {
     restore:status-fd | restore:lsm-profile | restore:lsm-mount-context | restore:preserve-fds) kind=anything ;;
     restore:manage-cgroups-mode) kind=word values=(soft full strict ignore) ;;
     restore:empty-ns) kind=word values=(network) ;;
+    list:format | list:f) kind=anything ;;
+    ps:format | ps:f) kind=anything ;;
     *:log) kind=file ;;
     *:log-format) kind=word values=(text json) ;;
     *:root) kind=directory ;;
@@ -51,14 +53,24 @@ _thaw_flag() {
 _thaw_flags() {
   case "$1" in
     restore) _thaw_offer --bundle --image-path --work-path --detach --pid-file --console-socket --tcp-established --tcp-close --ext-unix-sk --shell-job --lazy-pages --status-fd --file-locks --manage-cgroups-mode --auto-dedup --empty-ns --lsm-profile --lsm-mount-context --no-subreaper --preserve-fds --no-pivot --no-new-keyring ;;
+    list) _thaw_offer --format --quiet ;;
+    ps) _thaw_offer --format ;;
+    kill) _thaw_offer --all ;;
+    delete) _thaw_offer --force ;;
   esac
   _thaw_offer --debug --log --log-format --root --systemd-cgroup --rootless --criu --help --version
 }
 
 _thaw_argument() {
   case "$1" in
+    state) _thaw_containers ;;
+    ps) _thaw_containers ;;
+    pause) _thaw_containers ;;
+    resume) _thaw_containers ;;
+    kill) _thaw_containers ;;
+    delete) _thaw_containers ;;
     completion) _thaw_offer bash zsh fish ;;
-    help) _thaw_offer restore completion ;;
+    help) _thaw_offer restore state list ps pause resume kill delete completion ;;
   esac
 }
 
@@ -105,7 +117,7 @@ _thaw() {
   elif [[ ! $ended && $word == -* ]]; then
     _thaw_flags "$command"
   elif [[ ! $command ]]; then
-    _thaw_offer restore completion help
+    _thaw_offer restore state list ps pause resume kill delete completion help
   elif ((given == 0)); then
     _thaw_argument "$command"
   fi

@@ -9,7 +9,7 @@ function __thaw_words
             set skip 0
         else if string match -q -- '-*' $word
             switch "$command:"(string replace -r '^--?' '' -- $word)
-                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
+                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'list:format' 'list:f' 'ps:format' 'ps:f' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
                     set skip 1
             end
         else
@@ -80,8 +80,33 @@ complete -c thaw -n '__thaw_in restore' -l preserve-fds -x -d 'expect N descript
 complete -c thaw -n '__thaw_in restore' -l no-pivot -d 'record that the container does not use pivot_root'
 complete -c thaw -n '__thaw_in restore' -l no-new-keyring -d 'record that it has no session keyring of its own'
 
+complete -c thaw -n __thaw_at -a state -d 'print the state of a container as JSON'
+complete -c thaw -n '__thaw_at state' -a '(__thaw_containers)'
+
+complete -c thaw -n __thaw_at -a list -d 'list the containers of the root directory'
+complete -c thaw -n '__thaw_in list' -l format -s f -x -d 'table or json'
+complete -c thaw -n '__thaw_in list' -l quiet -s q -d 'print only the ids'
+
+complete -c thaw -n __thaw_at -a ps -d 'list the processes of a container'
+complete -c thaw -n '__thaw_at ps' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in ps' -l format -s f -x -d 'table (by the host\'s ps) or json (an array of pids)'
+
+complete -c thaw -n __thaw_at -a pause -d 'freeze the processes of a container'
+complete -c thaw -n '__thaw_at pause' -a '(__thaw_containers)'
+
+complete -c thaw -n __thaw_at -a resume -d 'let a paused container go on'
+complete -c thaw -n '__thaw_at resume' -a '(__thaw_containers)'
+
+complete -c thaw -n __thaw_at -a kill -d 'send a signal to a container\'s init (default: SIGTERM)'
+complete -c thaw -n '__thaw_at kill' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in kill' -l all -s a -d 'succeed for a stopped container too (what it once meant, SIGKILL does by itself)'
+
+complete -c thaw -n __thaw_at -a delete -d 'delete a container, or what a killed restore left of one'
+complete -c thaw -n '__thaw_at delete' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in delete' -l force -s f -d 'kill the container if it runs; no error if there is none'
+
 complete -c thaw -n __thaw_at -a completion -d 'print the completion script of a shell'
 complete -c thaw -n '__thaw_at completion' -a 'bash zsh fish'
 
 complete -c thaw -n __thaw_at -a help -d 'show help of a command'
-complete -c thaw -n '__thaw_at help' -a 'restore completion'
+complete -c thaw -n '__thaw_at help' -a 'restore state list ps pause resume kill delete completion'

@@ -234,7 +234,8 @@ function childCgroups(directory: string): string[] {
   try {
     return readdirSync(directory, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
-      .map((entry) => join(directory, entry.name));
+      .map((entry) => join(directory, entry.name))
+      .sort();
   } catch {
     return [];
   }
@@ -294,7 +295,8 @@ function attempt(action: () => void, failures: string[]): void {
   }
 }
 
-function removeTree(directory: string): void {
+/** Removes a cgroup that has no processes, with those below it; one that is gone is not missed. */
+export function removeTree(directory: string): void {
   for (const child of childCgroups(directory)) removeTree(child);
   removeDirectory(directory);
 }

@@ -149,6 +149,10 @@ export const EAGAIN = 11;
 /** errno(3). */
 export const EEXIST = 17;
 /** errno(3). */
+export const EACCES = 13;
+/** errno(3). */
+export const ENODEV = 19;
+/** errno(3). */
 export const ENOTDIR = 20;
 /** errno(3). */
 export const EINVAL = 22;

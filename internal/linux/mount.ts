@@ -1,6 +1,7 @@
 /** Mounts (mount(2), umount2(2)) and the mount table. @module */
 
 import { readFileSync } from "node:fs";
+import { ThawError } from "../errors/errors.ts";
 import { check, cstring, libc } from "./libc.ts";
 
 /** mount(2). */
@@ -10,6 +11,8 @@ export const MS_REC = 0x4000;
 /** mount(2). */
 export const MS_SLAVE = 0x80000;
 const MNT_DETACH = 2;
+// Mounts may lie on top of each other; somebody who goes on mounting is not followed for ever.
+const MAX_STACKED = 100;
 
 /**
  * Bind-mounts a tree with its submounts (MS_BIND|MS_REC).
@@ -30,6 +33,28 @@ export function setPropagation(target: string, flags: number): void {
 /** Detaches a mount and all below it (MNT_DETACH). */
 export function detach(target: string): void {
   check(libc.umount2(cstring(target), MNT_DETACH), `umount ${target}`);
+}
+
+/**
+ * Takes away everything mounted on a directory and below it, so that what lies under it can be
+ * removed.
+ *
+ * Each mount becomes a slave first: without that, what a bind shares with its source (runc's
+ * `criu-root` and the rootfs) would be unmounted in the source too.
+ *
+ * @param directory absolute, without links
+ * @throws SyscallError naming the mount that stays
+ */
+export function unmountTree(directory: string): void {
+  const here = (mountpoint: string) =>
+    mountpoint === directory || mountpoint.startsWith(`${directory}/`);
+  for (let tries = 0; ; tries++) {
+    const [top] = mounts().filter(({ mountpoint }) => here(mountpoint));
+    if (top === undefined) return;
+    if (tries > MAX_STACKED) throw new ThawError(`umount ${top.mountpoint}: it is mounted again`);
+    setPropagation(top.mountpoint, MS_SLAVE | MS_REC);
+    detach(top.mountpoint);
+  }
 }
 
 /** One line of /proc/PID/mountinfo (proc(5)). */

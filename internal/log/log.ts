@@ -136,9 +136,13 @@ export function rfc3339(date: Date): string {
   return `${local}${offset < 0 ? "-" : "+"}${two(size / 60)}:${two(size % 60)}`;
 }
 
-/** JSON as Go's encoding/json writes it: `<`, `>` and `&` are escaped too. */
-export function goJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll(
+/**
+ * JSON as Go's encoding/json writes it: `<`, `>` and `&` are escaped too.
+ *
+ * @param indent spaces a level; 0 is one line
+ */
+export function goJson(value: unknown, indent = 0): string {
+  return JSON.stringify(value, null, indent).replaceAll(
     /[<>&\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -127,7 +127,7 @@ function taken(path: string, id: string): ThawError {
   const message = "container with given ID already exists";
   const record = readRecord(path);
   if (record === undefined)
-    return new ThawError(message, { hint: `delete it ("runc delete ${id}") or take another id` });
+    return new ThawError(message, { hint: `delete it ("thaw delete ${id}") or take another id` });
   const alive = ({ pid, startTime: start }: ProcessId) => startTime(pid) === start;
   if (alive(record.thaw))
     return new ThawError(message, { hint: `thaw (pid ${record.thaw.pid}) is restoring it now` });
@@ -140,8 +140,8 @@ function taken(path: string, id: string): ThawError {
       ? `; its criu (pid ${record.criu.pid}) still runs`
       : "";
   const remedy = finished
-    ? `see "runc state ${id}"`
-    : `remove what it left with "runc delete -f ${id}"`;
+    ? `see "thaw state ${id}"`
+    : `remove what it left with "thaw delete -f ${id}"`;
   return new ThawError(`${message}: ${what}${criu}`, { hint: remedy });
 }
 

@@ -1,6 +1,6 @@
 /**
  * SIGKILL of thaw at every moment of a restore: nothing is left that could harm, the next restore
- * says what happened, and `runc delete -f` cleans up without touching the root filesystem.
+ * says what happened, and `thaw delete -f` cleans up without touching the root filesystem.
  *
  * @module
  */
@@ -84,10 +84,10 @@ for (const [moment, behaviour, mayRun] of MOMENTS) {
     expect(second.stderr).toMatch(/container with given ID already exists: .*thaw was killed/);
     const finished = existsSync(join(state, "state.json"));
     if (running) expect(finished).toBe(true);
-    expect(second.stderr).toContain(finished ? `runc state ${id}` : `runc delete -f ${id}`);
+    expect(second.stderr).toContain(finished ? `thaw state ${id}` : `thaw delete -f ${id}`);
     if (running) countsOn(bundle, bundle.count());
 
-    expect(lab.runc(["delete", "--force", id]).status).toBe(0);
+    expect(lab.thaw(["delete", "--force", id])).toEqual({ status: 0, stdout: "", stderr: "" });
     expect(existsSync(state)).toBe(false);
     expect(processesOf(lab)).toEqual([]);
     expect(listing(bundle)).toBe(files);
@@ -119,6 +119,6 @@ test("a criu that outlives a killed thaw is named by the next restore", async ()
   expect(after.stderr).toContain(`its criu (pid ${criu}) still runs`);
   process.kill(criu, "SIGKILL");
   waitFor(() => processesOf(lab).length === 0, "the fake criu to end");
-  expect(lab.runc(["delete", "--force", id]).status).toBe(0);
+  expect(lab.thaw(["delete", "--force", id])).toEqual({ status: 0, stdout: "", stderr: "" });
   expect(lab.restore(bundle, image, id)).toEqual({ status: 0, stdout: "", stderr: "" });
 });

@@ -1,0 +1,90 @@
+/** Ending what is in a container's cgroup, and removing it when the container has stopped. @module */
+
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, ThawError } from "../errors/errors.ts";
+import { wrapFs } from "../linux/libc.ts";
+import { sendSignal } from "../linux/process.ts";
+import { SIGKILL } from "../linux/signal.ts";
+import type { Cgroup } from "../oci/config.ts";
+import { freeze, thaw } from "./freezer.ts";
+import { UNIFIED } from "./hierarchies.ts";
+import { mainDirectory, pidsBelow, removeTree } from "./manager.ts";
+
+// How long the kernel may take to let go of a cgroup whose last process has ended, in milliseconds.
+const PATIENCE = 2000;
+
+/** Host pids of the container's processes, as they are in its cgroups. */
+export function containerProcesses(paths: ReadonlyMap<string, string>): number[] {
+  return pidsBelow(mainDirectory(paths));
+}
+
+/** Whether the container's cgroup is there. */
+export function cgroupExists(paths: ReadonlyMap<string, string>): boolean {
+  return existsSync(mainDirectory(paths));
+}
+
+/**
+ * Kills every process in the container's cgroup; a frozen one too.
+ *
+ * `cgroup.kill` (Linux 5.14) gets all of them at once; before, they are frozen, so that none forks
+ * away, and killed one by one.
+ *
+ * @throws ThawError when thaw itself is in that cgroup
+ */
+export function killProcesses(paths: ReadonlyMap<string, string>): void {
+  if (containerProcesses(paths).includes(process.pid))
+    throw new ThawError(`thaw itself is in the cgroup ${mainDirectory(paths)}`, {
+      hint: "call it from outside of the container's cgroup",
+    });
+  const unified = paths.get(UNIFIED);
+  const kill = unified === undefined ? undefined : join(unified, "cgroup.kill");
+  if (kill !== undefined && existsSync(kill)) {
+    wrapFs(`write ${kill}`, () => writeFileSync(kill, "1"));
+    quietly(() => thaw(paths)); // on v1 a frozen process dies only when it is thawed
+    return;
+  }
+  quietly(() => freeze(paths));
+  for (const pid of containerProcesses(paths)) sendSignal(pid, SIGKILL);
+  quietly(() => thaw(paths));
+}
+
+/**
+ * Removes the cgroups of a container that has stopped.
+ *
+ * @param _cgroup its configuration: where a systemd unit, which must be stopped as well, is named
+ * @throws ThawError `unable to remove container's cgroup: …` while there are processes in them
+ */
+export function destroyCgroups(paths: ReadonlyMap<string, string>, _cgroup: Cgroup): void {
+  for (const start = performance.now(); ; Bun.sleepSync(5)) {
+    // Not before it is empty: a path that names the root of a hierarchy has others' cgroups below.
+    const pids = containerProcesses(paths);
+    const failures = pids.length > 0 ? [`${mainDirectory(paths)} is in use`] : removeAll(paths);
+    if (failures.length === 0) return;
+    if (performance.now() - start < PATIENCE) continue;
+    throw new ThawError(
+      `unable to remove container's cgroup: ${failures.join("; ")}`,
+      pids.length === 0 ? {} : { hint: `these processes are in it: ${pids.join(" ")}` },
+    );
+  }
+}
+
+function removeAll(paths: ReadonlyMap<string, string>): string[] {
+  return [...new Set(paths.values())].flatMap((directory) => {
+    try {
+      removeTree(directory);
+      return [];
+    } catch (error) {
+      return [describe(error)];
+    }
+  });
+}
+
+// No freezer is no reason not to kill.
+function quietly(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // told by what is left
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * What a killed restore leaves of an id, cleared away: the CRIU that goes on, an init half made,
+ * cgroups, CRIU's temporary directories, mounts, the state directory; in that order, so that a
+ * clearing that is killed can be repeated.
+ *
+ * @module
+ */
+
+import { readFileSync, rmdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { containerProcesses, destroyCgroups } from "../cgroups/end.ts";
+import { thaw } from "../cgroups/freezer.ts";
+import { ThawError } from "../errors/errors.ts";
+import { parseMountInfo } from "../linux/mount.ts";
+import { holdProcess } from "../linux/pidfd.ts";
+import { startTime } from "../linux/process.ts";
+import { SIGKILL } from "../linux/signal.ts";
+import { readState, removeState } from "../state/load.ts";
+import { type RestoreRecord, readRecord } from "../state/state.ts";
+import { idsIn } from "./container.ts";
+
+// A CRIU whose client is gone undoes its own work; one that no longer talks must be killed. Both in
+// milliseconds.
+const CRIU_PATIENCE = 3000;
+const DEATH_PATIENCE = 10_000;
+// The moment between making the directory and noting in it whose it is.
+const CLAIM_PATIENCE = 100;
+
+/**
+ * Refuses to touch what a thaw is restoring at this moment.
+ *
+ * @param directory the state directory
+ * @returns the record of a restore that was killed, if there is one
+ * @throws ThawError `thaw (pid 7) is restoring c1 now`
+ */
+export function interruptedRestore(directory: string, id: string): RestoreRecord | undefined {
+  const record = readRecord(directory);
+  if (record === undefined) return undefined;
+  if (startTime(record.thaw.pid) === record.thaw.startTime)
+    throw new ThawError(`thaw (pid ${record.thaw.pid}) is restoring ${id} now`, {
+      hint: `to give that up, end it first: kill ${record.thaw.pid}`,
+    });
+  return record;
+}
+
+/** Ends the CRIU of a restore whose thaw was killed. @throws ThawError when it does not end */
+export function endCriu({ criu: recorded }: RestoreRecord): void {
+  if (recorded === undefined) return;
+  using criu = holdProcess(recorded.pid, recorded.startTime);
+  if (criu === undefined) return;
+  if (criu.ended(CRIU_PATIENCE)) return;
+  const directories = temporaryDirectories(recorded.pid);
+  criu.signal(SIGKILL);
+  if (!criu.ended(DEATH_PATIENCE))
+    throw new ThawError(`criu (pid ${recorded.pid}) has been killed and does not end`, {
+      hint: `see /proc/${recorded.pid}/stack`,
+    });
+  for (const directory of directories) attempt(() => rmdirSync(directory));
+}
+
+/** The directories in /tmp that a CRIU has mounted something on, as its own namespace shows. */
+function temporaryDirectories(pid: number): string[] {
+  try {
+    return parseMountInfo(readFileSync(`/proc/${pid}/mountinfo`, "utf8"))
+      .map(({ mountpoint }) => mountpoint)
+      .filter((mountpoint) => /^\/tmp\/\.criu\.mntns\.[A-Za-z0-9]+$/.test(mountpoint));
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Clears away what is left of an id that has no state.json.
+ *
+ * @returns whether there was anything
+ * @throws ThawError naming what stays
+ */
+export function removeLeftovers(root: string, id: string): boolean {
+  const directory = join(root, id);
+  const isThere = () => statSync(directory, { throwIfNoEntry: false }) !== undefined;
+  for (let left = CLAIM_PATIENCE; left > 0 && isThere(); left -= 5) {
+    if (readRecord(directory) !== undefined) break;
+    Bun.sleepSync(5);
+  }
+  if (!isThere()) return false;
+  const record = interruptedRestore(directory, id);
+  if (record !== undefined) endCriu(record);
+  if (record?.criu !== undefined) endTasks(root, id, record, record.criu.startTime);
+  removeState(directory);
+  return true;
+}
+
+/** Ends what CRIU had made, and removes the cgroups it was in. */
+function endTasks(root: string, id: string, record: RestoreRecord, since: number): void {
+  const paths = new Map(Object.entries(record.cgroupPaths));
+  // They were empty before CRIU joined them. Whoever came later is not ours to end.
+  if (isUsedByOther(root, id, paths)) return;
+  attempt(() => thaw(paths));
+  for (const pid of containerProcesses(paths)) {
+    const started = startTime(pid);
+    if (started === undefined || started < since) continue;
+    using task = holdProcess(pid, started);
+    attempt(() => task?.signal(SIGKILL));
+    task?.ended(DEATH_PATIENCE);
+  }
+  destroyCgroups(paths, { devices: [] });
+}
+
+function isUsedByOther(root: string, id: string, paths: ReadonlyMap<string, string>): boolean {
+  const ours = new Set(paths.values());
+  return idsIn(root)
+    .filter((other) => other !== id)
+    .some((other) => {
+      try {
+        return [...readState(root, other).cgroupPaths.values()].some((path) => ours.has(path));
+      } catch {
+        return false;
+      }
+    });
+}
+
+// What has gone meanwhile need not be ended.
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // told by what is left
+  }
+}

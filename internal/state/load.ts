@@ -1,0 +1,152 @@
+/** Reading a state.json that thaw or runc wrote, of any version, and removing what belongs to it. @module */
+
+import { realpathSync } from "node:fs";
+import { join } from "node:path";
+import { describe, ThawError } from "../errors/errors.ts";
+import { readRegularFile } from "../linux/file.ts";
+import { EACCES, ENOENT, hasErrno } from "../linux/libc.ts";
+import { unmountTree } from "../linux/mount.ts";
+import { removeTree } from "../linux/tree.ts";
+import type { Cgroup, Hook, Namespace } from "../oci/config.ts";
+import { type ProcessId, readRecord } from "./state.ts";
+
+/** What of state.json the commands use, with what runc 1.4 leaves out put back. */
+export interface StoredState {
+  readonly id: string;
+  readonly init: ProcessId;
+  /** UTC, RFC 3339. */
+  readonly created: string;
+  /** Version of the specification, as the container's `ociVersion`. */
+  readonly version: string;
+  readonly rootfs: string;
+  /** Annotations as `key=value`, and the bundle as `bundle=PATH`. */
+  readonly labels: readonly string[];
+  readonly namespaces: readonly Namespace[];
+  readonly poststop: readonly Hook[];
+  readonly cgroup: Cgroup;
+  /** Controller to absolute directory; may be empty. */
+  readonly cgroupPaths: ReadonlyMap<string, string>;
+}
+
+/** There is no container of that name. */
+export class NoContainerError extends ThawError {
+  override name = "NoContainerError";
+}
+
+/** Far more than any container's: 10 MB. */
+const MAX_STATE = 10_000_000;
+
+/**
+ * Reads `<root>/<id>/state.json`.
+ *
+ * @throws NoContainerError `container does not exist`; ThawError in Go's words for a damaged file
+ */
+export function readState(root: string, id: string): StoredState {
+  const path = join(root, id, "state.json");
+  let text: string;
+  try {
+    text = readRegularFile(path, MAX_STATE).toString();
+  } catch (error) {
+    if (hasErrno(error, ENOENT)) throw missing(root, id);
+    if (hasErrno(error, EACCES)) throw new ThawError(describe(error), { hint: "run thaw as root" });
+    throw error;
+  }
+  return interpret(parse(text, path), path);
+}
+
+function missing(root: string, id: string): NoContainerError {
+  const record = readRecord(join(root, id));
+  const hint =
+    record === undefined
+      ? `there is no ${id} in ${root}`
+      : `thaw was killed while it restored ${id}: remove what it left with "thaw delete -f ${id}"`;
+  return new NoContainerError("container does not exist", { hint });
+}
+
+/** JSON, or an error that begins as Go's encoding/json words it. */
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw damaged(goReason(text, describe(error)), path);
+  }
+}
+
+function goReason(text: string, reason: string): string {
+  const first = text.trimStart().charAt(0);
+  if (first === "") return "EOF";
+  if (!/["{[tfn0-9-]/.test(first))
+    return `invalid character '${first}' looking for beginning of value`;
+  return /EOF|Unterminated|Expected '}'/.test(reason) ? "unexpected EOF" : reason;
+}
+
+function damaged(message: string, path: string): ThawError {
+  return new ThawError(message, {
+    hint: `${path} is damaged: when the container's processes have ended, remove its directory`,
+  });
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a document nobody has checked
+type Json = any;
+
+function interpret(state: Json, path: string): StoredState {
+  const fail = (what: string) => damaged(`state.json has no ${what}`, path);
+  const config = state?.config;
+  if (typeof state?.id !== "string") throw fail("id");
+  if (!Number.isInteger(state.init_process_pid)) throw fail("init_process_pid");
+  if (!Number.isInteger(state.init_process_start)) throw fail("init_process_start");
+  if (typeof config !== "object" || config === null) throw fail("config");
+  if (typeof config.cgroups !== "object" || config.cgroups === null) throw fail("config.cgroups");
+  return {
+    id: state.id,
+    init: { pid: state.init_process_pid, startTime: state.init_process_start },
+    created: text(state.created, "0001-01-01T00:00:00Z"), // Go's zero time
+    version: text(config.version, ""),
+    rootfs: text(config.rootfs, ""),
+    labels: strings(config.labels),
+    namespaces: list(config.namespaces).map(({ type, path: at }: Json) => ({
+      type: text(type, ""),
+      path: text(at, ""),
+    })),
+    poststop: list(config.Hooks?.poststop).map(toHook),
+    cgroup: config.cgroups,
+    cgroupPaths: new Map(
+      Object.entries(state.cgroup_paths ?? {}).filter(
+        (entry): entry is [string, string] => typeof entry[1] === "string",
+      ),
+    ),
+  };
+}
+
+const text = (value: unknown, otherwise: string) => (typeof value === "string" ? value : otherwise);
+const list = (value: unknown): Json[] => (Array.isArray(value) ? value : []);
+const strings = (value: unknown) => list(value).filter((one) => typeof one === "string");
+
+function toHook(hook: Json): Hook {
+  return {
+    path: text(hook?.path, ""),
+    args: Array.isArray(hook?.args) ? strings(hook.args) : null,
+    env: Array.isArray(hook?.env) ? strings(hook.env) : null,
+    dir: "",
+    timeout: typeof hook?.timeout === "number" ? hook.timeout : null,
+  };
+}
+
+/**
+ * Removes a container's directory with all in it, state.json last: until then the container is
+ * known, and a delete that was killed can be repeated. What is mounted in it, as a killed runc leaves
+ * `criu-root`, is unmounted before; nothing is removed through a mount.
+ *
+ * @param path absolute
+ * @returns whether this call removed state.json; of two at once, one does
+ * @throws ThawError `unable to remove container state dir: …`
+ */
+export function removeState(path: string): boolean {
+  try {
+    unmountTree(realpathSync(path));
+    return removeTree(path, "state.json");
+  } catch (cause) {
+    if (hasErrno(cause, ENOENT)) return false;
+    throw new ThawError("unable to remove container state dir", { cause });
+  }
+}
