@@ -5,7 +5,8 @@
 
 import { expect, test } from "bun:test";
 import { readFileSync, statfsSync } from "node:fs";
-import { countsOn, type Json, Lab, must, traces } from "../support/lab.ts";
+import { countsOn, type Json, Lab, must, traces, waitFor } from "../support/lab.ts";
+import { Twins } from "../support/side-by-side.ts";
 
 test("the host this runs on has cgroup v2 alone", () => {
   expect(statfsSync("/sys/fs/cgroup").type).toBe(0x63677270);
@@ -133,4 +134,25 @@ test.skipIf(!hasControllers)("every limit ends up as with runc", () => {
     "memory.swap.max: 104857600",
     "pids.max: 77",
   ]);
+});
+
+test("ps, pause, resume, kill and delete do what runc's do", () => {
+  using twins = new Twins((lab, id) => {
+    const bundle = lab.bundle();
+    must(lab.restore(bundle, lab.checkpointed(bundle, id), id));
+  });
+  const { lab, id } = twins.thaw;
+  const frozen = () =>
+    /^frozen (\d)$/m.exec(
+      readFileSync(`${lab.state(id).cgroup_paths[""]}/cgroup.events`, "utf8"),
+    )?.[1];
+  for (const line of ["state ID", "pause ID"]) twins.same(line);
+  expect(frozen()).toBe("1");
+  for (const line of ["state ID", "pause ID", "delete ID", "resume ID", "resume ID", "state ID"])
+    twins.same(line);
+  expect(frozen()).toBe("0");
+  for (const line of ["pause ID", "kill ID KILL"]) twins.same(line);
+  waitFor(() => twins.both.every((twin) => twin.lab.status(twin.id) === "stopped"), "both to stop");
+  for (const line of ["list", "ps --format json ID", "kill ID", "delete ID", "state ID"])
+    twins.same(line);
 });
