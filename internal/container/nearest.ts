@@ -2,10 +2,12 @@
 
 /** How many to suggest. */
 const MOST = 3;
+/** How many letters may be wrong at most. */
+const MOST_AWAY = 4;
 
 /** The names most like a mistyped one, best first: those it begins, then those few letters away. */
 export function nearest(wrong: string, names: readonly string[]): string[] {
-  const allowed = Math.max(1, Math.floor(wrong.length / 4));
+  const allowed = Math.min(MOST_AWAY, Math.floor(wrong.length / 3));
   return names
     .map((name) => ({ name, away: name.startsWith(wrong) ? 0 : distance(wrong, name) }))
     .filter(({ name, away }) => name !== wrong && away <= allowed)

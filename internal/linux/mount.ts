@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
-import { check, cstring, libc } from "./libc.ts";
+import { check, cstring, EINVAL, ENOENT, hasErrno, libc } from "./libc.ts";
 
 /** mount(2). */
 export const MS_BIND = 0x1000;
@@ -46,14 +46,24 @@ export function detach(target: string): void {
  * @throws SyscallError naming the mount that stays
  */
 export function unmountTree(directory: string): void {
-  const here = (mountpoint: string) =>
-    mountpoint === directory || mountpoint.startsWith(`${directory}/`);
   for (let tries = 0; ; tries++) {
-    const [top] = mounts().filter(({ mountpoint }) => here(mountpoint));
-    if (top === undefined) return;
-    if (tries > MAX_STACKED) throw new ThawError(`umount ${top.mountpoint}: it is mounted again`);
-    setPropagation(top.mountpoint, MS_SLAVE | MS_REC);
-    detach(top.mountpoint);
+    const found = mounts()
+      .map(({ mountpoint }) => mountpoint)
+      .filter((mountpoint) => mountpoint === directory || mountpoint.startsWith(`${directory}/`));
+    const last = found.at(-1); // mounted last, so that no other hides it
+    if (last === undefined) return;
+    if (tries > MAX_STACKED) throw new ThawError(`umount ${last}: it is mounted again and again`);
+    for (const mountpoint of found) enslave(mountpoint);
+    detach(last);
+  }
+}
+
+function enslave(mountpoint: string): void {
+  try {
+    setPropagation(mountpoint, MS_SLAVE | MS_REC);
+  } catch (error) {
+    // Another hides it: its turn comes when that one is gone.
+    if (!hasErrno(error, EINVAL) && !hasErrno(error, ENOENT)) throw error;
   }
 }
 

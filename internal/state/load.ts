@@ -1,7 +1,7 @@
 /** Reading a state.json that thaw or runc wrote, of any version, and removing what belongs to it. @module */
 
 import { realpathSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
 import { readRegularFile } from "../linux/file.ts";
 import { EACCES, ENOENT, hasErrno } from "../linux/libc.ts";
@@ -143,7 +143,8 @@ function toHook(hook: Json): Hook {
  */
 export function removeState(path: string): boolean {
   try {
-    unmountTree(realpathSync(path));
+    // The directory itself may be no link: what lies behind one is not the container's.
+    unmountTree(join(realpathSync(dirname(path)), basename(path)));
     return removeTree(path, "state.json");
   } catch (cause) {
     if (hasErrno(cause, ENOENT)) return false;

@@ -4,9 +4,9 @@
  */
 
 import { expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Lab, must, run, waitFor } from "../support/lab.ts";
+import { Lab, must, run, waitFor } from "../support/lab.ts";
 import { Twins } from "../support/side-by-side.ts";
 import { steadyBundle } from "../support/steady.ts";
 
@@ -153,4 +153,17 @@ test("a mistyped id: the names like it are suggested", () => {
     expect(stderr).toContain(`did you mean ${id}?`);
   }
   expect(lab.thaw(["state", "quite-another"]).stderr).not.toContain("did you mean");
+});
+
+test("pause returns when every process is frozen, however fast they fork", () => {
+  using lab = new Lab();
+  const id = lab.id();
+  lab.start(lab.bundle("echo 1 > /tmp/n; while :; do busybox true; done"), id);
+  const frozen = () => readFileSync(`/sys/fs/cgroup/freezer/${id}/freezer.state`, "utf8").trim();
+  for (let round = 0; round < 10; round++) {
+    must(lab.thaw(["pause", id]));
+    expect(frozen()).toBe("FROZEN");
+    must(lab.thaw(["resume", id]));
+    expect(frozen()).toBe("THAWED");
+  }
 });

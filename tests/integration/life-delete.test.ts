@@ -4,7 +4,16 @@
  */
 
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { FakeCriu } from "../support/fake-criu.ts";
 import {
@@ -99,8 +108,11 @@ test("a cgroup somebody else is in is left, and the container can be deleted lat
   await using stranger = Bun.spawn(["sleep", "100"]);
   for (const controller of ["devices", "pids"])
     writeFileSync(`/sys/fs/cgroup/${controller}/${id}/cgroup.procs`, String(stranger.pid));
+  const below = `/sys/fs/cgroup/devices/${id}/below`;
+  mkdirSync(below);
   const { status, stderr } = lab.thaw(["delete", id]);
   expect(status).toBe(1);
+  expect(existsSync(below)).toBe(true); // nothing of it is removed, were it a hierarchy's root
   expect(stderr).toContain("unable to remove container's cgroup: ");
   expect(stderr).toContain(`these processes are in it: ${stranger.pid}`);
   expect(stranger.exitCode).toBeNull();
@@ -139,24 +151,40 @@ test("what a killed runc leaves bound to the rootfs is unmounted, not emptied", 
   using lab = new Lab();
   const bundle = steadyBundle(lab);
   const before = [files(bundle), traces(lab)];
+  // As on a systemd host: the rootfs is a shared mount, and what is below it too.
   const sub = join(bundle.rootfs, "mnt");
   mkdirSync(sub);
+  must(run(["mount", "--bind", bundle.rootfs, bundle.rootfs]));
+  must(run(["mount", "--make-shared", bundle.rootfs]));
   must(run(["mount", "-t", "tmpfs", "none", sub]));
-  must(run(["mount", "--make-shared", sub]));
   writeFileSync(join(sub, "file"), "kept");
-  for (const words of [["delete", "-f"], ["delete"]]) {
+  for (const [force, status] of [
+    ["--force", 0],
+    ["--force=false", 1],
+  ] as const) {
     const id = lab.id();
     const root = join(lab.root, id, "criu-root");
     mkdirSync(root, { recursive: true });
-    // Twice, one on the other; the rootfs's own mount is shared with its copies.
-    for (const _ of [1, 2]) must(run(["mount", "--rbind", bundle.rootfs, root]));
+    must(run(["mount", "--rbind", bundle.rootfs, root]));
     expect(existsSync(join(root, "mnt/file"))).toBe(true);
-    expect(lab.thaw([...words, id]).status).toBe(words.length - 1 === 1 ? 0 : 1);
+    expect(lab.thaw(["delete", force, id]).status).toBe(status);
     expect(existsSync(join(lab.root, id))).toBe(false);
     expect(readFileSync(join(sub, "file"), "utf8")).toBe("kept");
-    expect(files(bundle)).toContain("mnt/file");
   }
-  must(run(["umount", sub]));
+  must(run(["umount", sub, bundle.rootfs]));
+  rmdirSync(sub);
+  expect([files(bundle), traces(lab)]).toEqual(before);
+});
+
+test("mounts on top of each other are all unmounted", () => {
+  using lab = new Lab();
+  const bundle = steadyBundle(lab);
+  const before = [files(bundle), traces(lab)];
+  const id = lab.id();
+  const root = join(lab.root, id, "criu-root");
+  mkdirSync(root, { recursive: true });
+  for (const _ of [1, 2, 3]) must(run(["mount", "--bind", bundle.rootfs, root]));
+  ended(lab.thaw(["delete", "-f", id]));
   expect([files(bundle), traces(lab)]).toEqual(before);
 });
 
@@ -185,6 +213,9 @@ test("whatever a killed restore and its mad criu leave is ended and removed", as
   thaw.kill("SIGKILL");
   await thaw.exited;
   expect(lab.thaw(["state", id]).stderr).toContain(`thaw delete -f ${id}`);
+  // CRIU cannot be told by its cgroup alone.
+  const { criu } = JSON.parse(readFileSync(join(lab.root, id, "thaw.json"), "utf8"));
+  writeFileSync("/sys/fs/cgroup/devices/cgroup.procs", String(criu.pid));
   // An init half made: in the container's cgroup, and started after criu.
   const procs = `/sys/fs/cgroup/devices/${id}/cgroup.procs`;
   await using init = Bun.spawn(["sh", "-c", `echo $$ > ${procs}; exec sleep 1000`]);
@@ -242,4 +273,21 @@ test("of two deletes at once one does it, and the other says that there is none"
     expect(texts.join("")).toContain("container does not exist");
     expect(existsSync(join(lab.root, id))).toBe(false);
   }
+});
+
+test("a link in the root is not followed: nothing behind it is unmounted or removed", () => {
+  using lab = new Lab();
+  const id = lab.id();
+  const elsewhere = join(lab.path, "elsewhere");
+  mkdirSync(join(elsewhere, "mnt"), { recursive: true });
+  must(run(["mount", "-t", "tmpfs", "none", join(elsewhere, "mnt")]));
+  writeFileSync(join(elsewhere, "mnt/file"), "kept");
+  mkdirSync(lab.root);
+  symlinkSync(elsewhere, join(lab.root, id));
+  const { status, stderr } = lab.thaw(["delete", "-f", id]);
+  expect(status).toBe(1);
+  expect(stderr).toContain(`unable to remove container state dir: open ${lab.root}/${id}: `);
+  expect(readFileSync(join(elsewhere, "mnt/file"), "utf8")).toBe("kept");
+  rmSync(join(lab.root, id));
+  must(run(["umount", join(elsewhere, "mnt")]));
 });
