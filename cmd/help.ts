@@ -35,7 +35,7 @@ export function overview(): string {
     "",
     heading("Examples"),
     "  thaw restore -d --bundle /srv/c1 --image-path /var/lib/ckpt/c1 c1",
-    "  runc state c1                    # runc knows what thaw restored",
+    "  thaw list                        # its containers and runc's: each knows the other's",
     "",
     'Run "thaw COMMAND --help" for the options of a command. thaw needs root and criu on PATH.',
     "",

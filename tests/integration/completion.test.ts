@@ -102,9 +102,9 @@ const COMMANDS = [...shownCommands(commands).map(([name]) => name), "help"];
 /** Lines, and what is offered at their end in every shell. ROOT is a state root. */
 const OFFERS: readonly (readonly [string, readonly string[]])[] = [
   ["thaw ", COMMANDS],
-  ["thaw res", ["restore"]],
+  ["thaw rest", ["restore"]],
   ["thaw --root ROOT ", COMMANDS],
-  ["thaw --root=ROOT --debug res", ["restore"]],
+  ["thaw --root=ROOT --debug rest", ["restore"]],
   ["thaw -root ROOT --log-format json comp", ["completion"]],
   ["thaw --log-format ", ["text", "json"]],
   ["thaw --rootless a", ["auto"]],
@@ -116,7 +116,7 @@ const OFFERS: readonly (readonly [string, readonly string[]])[] = [
   ["thaw restore c1 --tcp-c", ["--tcp-close"]],
   ["thaw completion ", ["bash", "zsh", "fish"]],
   ["thaw completion z", ["zsh"]],
-  ["thaw help res", ["restore"]],
+  ["thaw help rest", ["restore"]],
   ["thaw nosuch ", []],
 ];
 
@@ -171,7 +171,7 @@ describe("bash", () => {
     ["thaw restore --", RESTORE],
     ["thaw restore c1 ", []],
     ["thaw restore -- -", []],
-    ["thaw -- res", ["restore"]],
+    ["thaw -- rest", ["restore"]],
     ["thaw restore --manage-cgroups-mode=", ["soft", "full", "strict", "ignore"]],
     ["thaw restore --manage-cgroups-mode=st", ["strict"]],
     ["thaw restore -manage-cgroups-mode=st", ["strict"]],
@@ -236,12 +236,12 @@ describe("bash at a terminal", () => {
 
   test.each([
     [
-      "thaw res\t--manage-cgroups-mode=str\t--det\t c1",
+      "thaw rest\t--manage-cgroups-mode=str\t--det\t c1",
       "<restore><--manage-cgroups-mode=strict><--detach><c1><END>",
     ],
     ["thaw restore --image-path check\tim\t", "<restore><--image-path><check point/images/><END>"],
     ["thaw restore --image-path=check\tim\t", "<restore><--image-path=check point/images/><END>"],
-    ["thaw --log fi\tres\t", "<--log><file.log><restore><END>"],
+    ["thaw --log fi\trest\t", "<--log><file.log><restore><END>"],
   ])("%j", async (line, words) => {
     expect(await bash(line)).toBe(words);
   });
@@ -263,11 +263,11 @@ describe.skipIf(Bun.which("zsh") === null)(`zsh${WITHOUT("zsh")}`, () => {
 
   test.each([
     [
-      "thaw res\t--manage-cgroups-mode str\t--det\tc1",
+      "thaw rest\t--manage-cgroups-mode str\t--det\tc1",
       "<restore><--manage-cgroups-mode><strict><--detach><c1><END>",
     ],
     [
-      "thaw --log-format=j\tres\t --manage-cgroups-mode=str\t--det\tc1",
+      "thaw --log-format=j\trest\t --manage-cgroups-mode=str\t--det\tc1",
       "<--log-format=json><restore><--manage-cgroups-mode=strict><--detach><c1><END>",
     ],
     ["thaw restore --image-path che\tim\t", "<restore><--image-path><check point/images><END>"],
@@ -288,7 +288,7 @@ describe.skipIf(Bun.which("zsh") === null)(`zsh${WITHOUT("zsh")}`, () => {
 
   test("it works by eval too", async () => {
     const setup = `autoload -Uz compinit; compinit -u -D; eval "$(cat ${committed("zsh")})"`;
-    expect(await typed(["zsh", "-f", "-i"], setup, "thaw res\tc1")).toBe("<restore><c1><END>");
+    expect(await typed(["zsh", "-f", "-i"], setup, "thaw rest\tc1")).toBe("<restore><c1><END>");
   });
 });
 
