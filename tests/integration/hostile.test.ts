@@ -230,7 +230,13 @@ function listening(): Set<string> {
 function listeningSocketsOf(pid: number): string[] {
   const all = listening();
   return readdirSync(`/proc/${pid}/fd`)
-    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/${pid}/fd/${fd}`);
+      } catch {
+        return ""; // it was open for a moment only
+      }
+    })
     .filter((link) => all.has(/^socket:\[(\d+)\]$/.exec(link)?.[1] ?? "-"));
 }
 
@@ -287,7 +293,10 @@ test.each([
 ])("an argument that means something to Bun means nothing to thaw: %s", (line) => {
   const { status, stderr } = attacked({}, line.split(" "));
   expect([1, 3]).toContain(status);
-  expect(stderr).toContain(status === 3 ? "No help topic for" : "flag provided but not defined");
+  // `run` is left to runc, which looks for a bundle.
+  expect(stderr).toMatch(
+    status === 3 ? "No help topic for" : /flag provided but not defined|runc run failed/,
+  );
 });
 
 test.each(["bun", "bunx", "node", "/usr/bin/node"])("thaw called %s is still thaw", (name) => {

@@ -216,7 +216,11 @@ const FOUND_BY_CRIU: readonly Row[] = [
   }),
   found(
     "filtered processes without their seccomp image",
-    [/stopped by signal 11|seccomp\.img/, "missing", /check the images|copy the checkpoint/],
+    [
+      /(stopped|killed) by signal 11|seccomp\.img/,
+      "missing",
+      /check the images|copy the checkpoint/,
+    ],
     ({ image }) => rmSync(join(image, "seccomp.img")),
     { checkpoint: "filtered" },
   ),
