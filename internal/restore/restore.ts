@@ -16,6 +16,7 @@ import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio
 import { terminalStdio } from "../console/terminal.ts";
 import { type CriuOptions, describeOptions } from "../criu/options.ts";
 import { CriuError, type CriuSession, startCriu } from "../criu/session.ts";
+import { temporaries } from "../criu/temporaries.ts";
 import { refuseOldCriu } from "../criu/version.ts";
 import { describe, ThawError } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
@@ -130,6 +131,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
   const namespaces = scope.use(openNamespaces(plan.config));
   const mounts = scope.use(enterPrivateMounts());
   const locks = watchLocks(plan, interrupts);
+  const left = scope.use(temporaries(plan.workPath, "restore.log"));
   const criu = scope.use(
     startCriu(plan.criu, { stdio: io.fds, extra: namespaces.fds }, locks.interrupts),
   );
@@ -168,6 +170,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
       lazy,
     });
     state.settle();
+    left.settled();
     return init;
   } catch (error) {
     unfreeze(plan.cgroup.paths); // criu is in it too

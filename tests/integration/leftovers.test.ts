@@ -79,6 +79,8 @@ function fail(trouble: Trouble): Failed {
   expect(after.filter((line) => !before.includes(line))).toEqual([]);
   expect(before.filter((line) => !after.includes(line))).toEqual([]);
   expect(leftBehind(report)).toEqual([]);
+  const images = trouble.image ?? image;
+  expect(readdirSync(images).filter((name) => name.startsWith(".criu"))).toEqual([]);
   const { root } = trouble;
   if (root !== undefined && existsSync(root)) expect(readdirSync(root)).toEqual([]);
   expect(ran.stdout).toBe("");
@@ -208,6 +210,22 @@ const TROUBLE: readonly (readonly [string, RegExp, () => Trouble])[] = [
     /criu ended before it answered: exit status 7/,
     () => fake({ at: "notify", does: "die" }),
   ],
+  ...[
+    "pre-restore",
+    "setup-namespaces",
+    "post-setup-namespaces",
+    "post-restore",
+    "network-unlock",
+    "pre-resume",
+    "post-resume",
+  ].map(
+    (killedAt) =>
+      [
+        `criu is killed at ${killedAt}`,
+        /criu ended before it answered: signal: killed; out of memory\?/,
+        () => fake({ killedAt }),
+      ] as const,
+  ),
   [
     "criu sends garbage after a notification",
     /unable to parse the response of criu/,

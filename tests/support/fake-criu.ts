@@ -66,7 +66,9 @@ export type Behaviour =
       readonly version?: readonly [number, number, number];
     }
   /** A real criu whose answer to VERSION, notification, or answer to RESTORE is kept from thaw. */
-  | { readonly holds: string };
+  | { readonly holds: string }
+  /** A real criu that is killed (SIGKILL) when it sends that, before thaw has it. */
+  | { readonly killedAt: string };
 
 /** What a process was started with. */
 export interface Inherited {
@@ -144,6 +146,7 @@ const { dup2, execv } = dlopen("libc.so.6", {
 const SOCKET = 3;
 const SYS_pidfd_getfd = 438;
 const F_SETFD = 2;
+type Relayed = { readonly holds?: string; readonly killedAt?: string };
 type Pretence = Extract<Behaviour, { readonly at: Moment }>;
 
 function respond(socket: number, response: MessageInitShape<typeof RespSchema>): void {
@@ -214,7 +217,7 @@ function becomeCriu(directory: string, real: string): void {
 }
 
 /** Passes packets on both ways until one side closes; what is held goes no further. */
-function relayPackets(directory: string, holds: string, thaw: string): void {
+function relayPackets(directory: string, behaviour: Relayed, thaw: string): void {
   // Made here, so that this process is criu's peer: it opens our descriptors.
   const [ours, theirs] = packetPair();
   writeFileSync(join(directory, ".socket"), String(theirs.fd));
@@ -234,7 +237,12 @@ function relayPackets(directory: string, holds: string, thaw: string): void {
     if (fromCriu !== 0) {
       const packet = receivePacket(ours.fd);
       if (packet === null) return;
-      held ||= momentOf(packet.bytes) === holds;
+      const moment = momentOf(packet.bytes);
+      if (moment === behaviour.killedAt) {
+        process.kill(process.ppid, "SIGKILL");
+        return;
+      }
+      held ||= moment === behaviour.holds;
       if (!held) sendPacket(SOCKET, packet.bytes);
       else writeFileSync(join(directory, "moment"), "");
     }
@@ -260,8 +268,8 @@ function openHere(bytes: Uint8Array, thaw: string): Uint8Array {
 function main(): void {
   const [directory = "", word, thaw = ""] = process.argv.slice(2);
   const behaviour = JSON.parse(readFileSync(join(directory, "behaviour.json"), "utf8"));
-  if (word === "relay") relayPackets(directory, behaviour.holds, thaw);
-  else if (behaviour.holds === undefined) pretend(directory, behaviour);
+  if (word === "relay") relayPackets(directory, behaviour, thaw);
+  else if (behaviour.at !== undefined) pretend(directory, behaviour);
   else becomeCriu(directory, behaviour.real);
 }
 
