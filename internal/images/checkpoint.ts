@@ -40,6 +40,8 @@ export interface Checkpoint {
   readonly wideCounts: boolean;
   /** Processes held locks on files. */
   readonly fileLocks: boolean;
+  /** Processes had TCP connections, and they are in the checkpoint. */
+  readonly tcpConnections: boolean;
 }
 
 /**
@@ -64,7 +66,12 @@ export function readCheckpoint(directory: string): Checkpoint {
     for (const thread of threads) image(directory, `core-${thread}`);
     wideCounts = checkTask(directory, pid) || wideCounts;
   }
-  return { descriptors, wideCounts, fileLocks: hasFileLocks(directory) };
+  return {
+    descriptors,
+    wideCounts,
+    fileLocks: hasFileLocks(directory),
+    tcpConnections: hasTcpStreams(directory),
+  };
 }
 
 function readDescriptors(directory: string): string[] {
@@ -142,6 +149,11 @@ function whole<T>(directory: string, file: string, read: () => T): T {
 /** CRIU writes the image only when there is a lock, and only with --file-locks is there one. */
 function hasFileLocks(directory: string): boolean {
   return existsSync(join(directory, "filelocks.img")) && image(directory, "filelocks").length > 0;
+}
+
+/** CRIU writes what is in a connection's queues to an image of its own, also when that is nothing. */
+function hasTcpStreams(directory: string): boolean {
+  return readdirSync(directory).some((name) => /^tcp-stream-[0-9a-f]+\.img$/.test(name));
 }
 
 function isAlive(directory: string, pid: number): boolean {

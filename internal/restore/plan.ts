@@ -4,7 +4,7 @@
  * @module
  */
 
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type CgroupDriver, type ContainerCgroup, cgroupfsDriver } from "../cgroups/driver.ts";
 import { type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
@@ -90,7 +90,9 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
   });
   if (pidFile !== undefined) refusePidFile(pidFile);
   const images = resolve(bundle, imagePath);
-  const { descriptors, wideCounts, fileLocks } = readCheckpoint(images);
+  const { descriptors, wideCounts, fileLocks, tcpConnections } = readCheckpoint(images);
+  const configFile = criuConfig(spec);
+  if (tcpConnections) refuseTcpConnections(options, images, configFile);
   return {
     options,
     id: options.id,
@@ -107,7 +109,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     descriptors,
     wideCounts,
     fileLocks,
-    criuConfig: criuConfig(spec),
+    criuConfig: configFile,
   };
 }
 
@@ -192,6 +194,22 @@ function cgroupsMode(word: string): number {
       hint: `${JSON.stringify(word)} is none of soft, full, strict and ignore`,
     });
   return mode;
+}
+
+// CRIU would say so later, and its failure lifts the network lock, which keeps the connections whole.
+function refuseTcpConnections(
+  { tcpEstablished, tcpClose }: RestoreOptions,
+  images: string,
+  configFile: string | undefined,
+): void {
+  if (tcpEstablished || tcpClose) return;
+  // A configuration file of CRIU's may say it too (criu(8)).
+  const home = join(process.env["HOME"] || "/", ".criu/default.conf");
+  const files = [configFile, "/etc/criu/default.conf", home];
+  if (files.some((file) => file !== undefined && existsSync(file))) return;
+  throw new ThawError(`the checkpoint ${images} holds an established TCP connection`, {
+    hint: "restore with --tcp-established, or with --tcp-close to have it closed",
+  });
 }
 
 // runc: handleCriuConfigurationFile. An empty annotation means no file at all.

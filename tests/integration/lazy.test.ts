@@ -1,7 +1,15 @@
 /** Memory that arrives later: restore --lazy-pages, CRIU's daemon and its guardian. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Lab, run, THAW, traces, waitFor } from "../support/lab.ts";
 import { type FullOfMemory, fullOfMemory } from "../support/memory.ts";
@@ -92,9 +100,10 @@ test("a daemon that dies in the middle takes the container with it, and no wrong
   const [daemon = 0] = daemons();
   const [guardian = 0] = guardians();
   process.kill(guardian, "SIGSTOP"); // slow on purpose: what it holds must do until it wakes
-  process.kill(daemon, "SIGKILL");
   memory.go();
-  waitFor(() => existsSync(join(memory.bundle.rootfs, "out")), "the first byte");
+  const out = join(memory.bundle.rootfs, "out");
+  waitFor(() => existsSync(out) && statSync(out).size > 0, "the first byte");
+  process.kill(daemon, "SIGKILL");
   Bun.sleepSync(1500);
   expect(lab.status(id)).toBe("running");
   process.kill(guardian, "SIGCONT");

@@ -11,7 +11,7 @@ import {
   truncateSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, type Json, Lab, must, type Ran, THAW, traces } from "../support/lab.ts";
+import { type Bundle, type Json, Lab, must, type Ran, run, THAW, traces } from "../support/lab.ts";
 import {
   Client,
   database,
@@ -144,7 +144,7 @@ test("restores that fail say why and harm nothing: the database comes back after
   const withoutTcp = haul(lab, bundle, image, id, []);
   expect(withoutTcp).toMatchObject({ status: 1, stdout: "" });
   expect(withoutTcp.stderr).toContain(
-    "the checkpoint holds an established TCP connection; restore with --tcp-established;",
+    "holds an established TCP connection; restore with --tcp-established,",
   );
   // Somebody has written to the data directory since.
   const table = join(bundle.rootfs, "var/lib/mysql/test/t.ibd");
@@ -176,6 +176,10 @@ test("with --tcp-close the client is told, and the server takes new ones", () =>
   client.signal("SIGSTOP");
   Bun.sleepSync(300);
   const image = lab.checkpoint(id, DUMP);
+  // Forgetting the flag costs nothing: the connection's packets are still dropped.
+  expect(haul(lab, bundle, image, id, [])).toMatchObject({ status: 1 });
+  const rules = run(["nsenter", `--net=${net.hosts[0]}`, "iptables", "-S"]);
+  expect(rules.stdout).toContain("-A CRIU -j DROP");
   expect(haul(lab, bundle, image, id, ["--tcp-close"]).stderr).toBe("");
   const sessions = "select count(*) from information_schema.processlist where command != 'Daemon'";
   expect(client.query(`${VERDICT} ${sessions}`).stdout).toBe(`${WHOLE}1\n`);

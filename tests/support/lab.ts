@@ -313,13 +313,17 @@ export function traces(lab: Lab): string[] {
   ].sort();
 }
 
+/** CRIU's temporary directories known to stay: each is waited for once, not in every test. */
+const staying = new Set<string>();
+
 /** CRIU's temporary directories that stay: one of a CRIU at work elsewhere is gone in a moment. */
 function criuDirectories(): string[] {
   const found = () => list("/tmp").filter((name) => name.startsWith(".criu"));
   const first = found();
-  if (first.length === 0) return first;
-  Bun.sleepSync(2000);
-  return found().filter((name) => first.includes(name));
+  if (first.some((name) => !staying.has(name))) Bun.sleepSync(2000);
+  const stay = found().filter((name) => first.includes(name));
+  for (const name of stay) staying.add(name);
+  return stay;
 }
 
 function list(directory: string): string[] {

@@ -655,12 +655,12 @@ const TCP_ROWS: readonly Row[] = [
     checkpoint: "connected",
     make: () => ({}),
     status: 1,
-    criu: true,
+    differs: "refused before CRIU is started: the connection is kept for a restore with the flag",
     says: [
-      "Connected TCP socket in image",
-      "the checkpoint holds an established TCP connection",
+      /the checkpoint \S+ holds an established TCP connection/,
       "restore with --tcp-established",
     ],
+    remedy: flags("--tcp-established"),
   },
   {
     name: "a TCP connection over 127.0.0.1",

@@ -32,6 +32,7 @@ test("readCheckpoint() takes a whole checkpoint and gives its descriptors", () =
     descriptors: ["pipe:[1]", "pipe:[2]", "/dev/null"],
     wideCounts: true,
     fileLocks: false,
+    tcpConnections: false,
   });
 });
 
