@@ -20,7 +20,8 @@ apt_unpack() {
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" > "$t/sources.list"
   say "fetching the package lists of Debian $suite"
   apt_get update || return 1
-  say "fetching $* (about 20 MB, once)"
+  apt_get install -y --print-uris "$@" || return 1
+  say "fetching $* ($(awk '/^'\''/ { bytes += $3 } END { print int(bytes / 1000000) }' "$t/log") MB, once)"
   apt_get install -y --download-only "$@" || return 1
   say "unpacking"
   for deb in "$t"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$t/root" || return 1; done
@@ -37,3 +38,23 @@ apt_get() {
   say "apt-get $1 failed with the archive $archive"
   return 1
 }
+
+# tie_programs ROOT FILE...: points programs at the C library and the other libraries of unpacked
+# packages, patchelf among them. Paths are kept as they are: only once the packages are where they stay.
+tie_programs() {
+  packages=$1
+  shift
+  loader=$(find "$packages" -name 'ld-linux*.so.?' -type f | head -n 1)
+  # Not merged in bookworm: /lib beside /usr/lib.
+  libs=$(find "$packages" -name '*.so.*' | grep -E '/lib/[^/]+/[^/]+$' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
+  for file in "$@"; do
+    # A static program has no loader.
+    patchelf --print-interpreter "$file" >/dev/null 2>&1 || continue
+    # Two steps, and in this order: both at once break programs of Go.
+    patchelf --force-rpath --set-rpath "${libs%:}" "$file" || return 1
+    patchelf --set-interpreter "$loader" "$file" || return 1
+  done
+}
+
+# The patchelf of those packages, which itself is not tied.
+patchelf() { "$loader" --library-path "$libs" "$packages/usr/bin/patchelf" "$@"; }

@@ -11,19 +11,6 @@ cd "$(dirname "$0")/../.."
 suite=$1
 criu=${2:-${THAW_CACHE:-${HOME:-/root}/.cache/thaw}/criu-$suite}
 
-# Programs are tied to the directory they are finally in, so this runs after the move.
-link_criu() {
-  root=$criu/root
-  loader=$(find "$root" -name 'ld-linux*.so.?' -type f | head -n 1)
-  # Not merged in bookworm: /lib beside /usr/lib.
-  libs=$(find "$root" -name '*.so.*' | grep -E '/lib/[^/]+/[^/]+$' | sed 's|/[^/]*$||' | sort -u | tr '\n' ':')
-  patchelf=$root/usr/bin/patchelf
-  "$loader" --library-path "$libs" "$patchelf" --force-rpath --set-interpreter "$loader" \
-    --set-rpath "${libs%:}" "$root/usr/sbin/criu"
-  ln -sf root/usr/sbin/criu "$criu/criu"
-  : > "$criu/complete"
-}
-
 if ! [ -e "$criu/complete" ]; then
   mkdir -p "$(dirname "$criu")"
   exec 9>"$criu.lock"
@@ -32,7 +19,9 @@ if ! [ -e "$criu/complete" ]; then
     rm -rf "$criu" "$criu.new"
     apt_unpack "$criu.new" "$suite" criu patchelf || die "no criu of Debian $suite"
     mv "$criu.new" "$criu"
-    link_criu
+    tie_programs "$criu/root" "$criu/root/usr/sbin/criu" || die "no criu of Debian $suite"
+    ln -s root/usr/sbin/criu "$criu/criu"
+    : > "$criu/complete"
   fi
   exec 9>&-
 fi

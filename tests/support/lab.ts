@@ -149,6 +149,7 @@ export class Lab implements Disposable {
       "dd",
       "rm",
       "mkdir",
+      "tail",
     ])
       symlinkSync("busybox", join(rootfs, "bin", name));
     must(run(["runc", "spec", "--bundle", path]));
@@ -241,15 +242,15 @@ export class Lab implements Disposable {
   [Symbol.dispose](): void {
     for (const id of new Set([...this.#ids, ...list(this.root)])) this.delete(id);
     for (const mount of mountsBelow(this.path).reverse()) run(["umount", "-l", mount]);
-    // A killed restore leaves empty cgroups, which `runc delete` knows nothing of.
+    // A killed restore leaves empty cgroups, which `runc delete` knows nothing of; so do callers.
     const cgroups = [
       "find",
       "/sys/fs/cgroup",
       "-depth",
       "-type",
       "d",
-      "-name",
-      `${this.path.slice(5)}*`,
+      "-path",
+      `*/${this.path.slice(5)}*`,
     ];
     run([...cgroups, "-exec", "rmdir", "{}", "+"]);
     refuseMounts(this.path);

@@ -6,8 +6,13 @@ import { type Bundle, type Json, type Lab, must, run } from "./lab.ts";
 // One process that never forks: a child between vfork(2) and execve(2) cannot be seized by CRIU
 // once the freezer has stopped it. The file keeps its size, which CRIU compares when the checkpoint
 // has caught it open.
-const SCRIPT =
-  "i=0; exec 9<>/tmp/wait; while :; do i=$((i+1)); printf %08d $i 1<>/tmp/n; read -t 0.05 x <&9; done";
+const loop = (act: string) =>
+  `i=0; exec 9<>/tmp/wait; while :; do i=$((i+1)); ${act}; read -t 0.05 x <&9; done`;
+const SCRIPT = loop("printf %08d $i 1<>/tmp/n");
+
+/** A script that does the same in an image, and something else at every step. */
+export const steadyScript = (act = ":") =>
+  `busybox mkfifo /tmp/wait; ${loop(`printf %08d $i 1<>/tmp/n; ${act}`)}`;
 
 /** A bundle that counts in /tmp/n. */
 export function steadyBundle(lab: Lab, change?: (config: Json) => void, before = ""): Bundle {

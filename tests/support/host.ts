@@ -1,0 +1,115 @@
+/**
+ * A host of its own inside of this one, for programs that want a whole one: containerd and Podman.
+ *
+ * It has its own processes, mounts, /run and network, and ends with the test, however that ends:
+ * when its first process is killed, the kernel kills the rest, and mounts and network go with them.
+ * Cgroups are the machine's.
+ *
+ * @module
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { must, type Ran, type RunOptions, run, waitFor } from "./lab.ts";
+
+/** Debian suites whose containerd and Podman are tested: the oldest in use, and the newest. */
+export const SUITES = ["bookworm", "sid"] as const;
+
+/** One of {@link SUITES}. */
+export type Suite = (typeof SUITES)[number];
+
+// Its first process must outlive all others, and collect those nobody waits for, as a shell does.
+const INIT = "mount -t tmpfs none /run && ip link set lo up && : >/run/ready && sleep infinity; :";
+
+/** A host with the containerd and the Podman of a Debian suite on PATH; disposing ends it. */
+export class Host implements Disposable {
+  readonly #unshare: Bun.Subprocess;
+  readonly #pid: number;
+  readonly #env: Record<string, string>;
+  readonly #clean: readonly string[];
+
+  /**
+   * Starts it.
+   *
+   * @param suite whose programs; they are fetched on first use (tests/support/callers.sh)
+   * @param env environment of everything that is run there, besides PATH
+   */
+  constructor(suite: Suite, env: Record<string, string> = {}) {
+    const fetched = run(["sh", join(import.meta.dir, "callers.sh"), suite], { timeout: 600_000 });
+    const bin = must(fetched).stdout.trim();
+    this.#env = { ...env, PATH: `${bin}:${process.env["PATH"]}` };
+    const namespaces = ["-m", "-n", "-p", "--propagation", "private", "--mount-proc"];
+    const unshare = ["unshare", ...namespaces, "--fork", "--kill-child", "sh", "-c", INIT];
+    // A test that is killed takes it along.
+    this.#unshare = Bun.spawn(["setpriv", "--pdeathsig", "KILL", ...unshare], {
+      cwd: "/",
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    this.#pid = this.#init();
+    this.#clean = this.traces();
+  }
+
+  #init(): number {
+    const { pid } = this.#unshare;
+    const child = () => Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8"));
+    waitFor(() => child() > 0, "a host's first process");
+    const init = child();
+    waitFor(() => existsSync(`/proc/${init}/root/run/ready`), "a host to be ready");
+    return init;
+  }
+
+  /** Path of its network namespace. */
+  get network(): string {
+    return `/proc/${this.#pid}/ns/net`;
+  }
+
+  /** The command line that runs a command there. */
+  enter(argv: readonly string[]): string[] {
+    return ["nsenter", "-t", String(this.#pid), "-m", "-n", "-p", "--", ...argv];
+  }
+
+  /** Runs a command there to its end. */
+  run(argv: readonly string[], options: RunOptions = {}): Ran {
+    return run(this.enter(argv), { ...options, env: { ...this.#env, ...options.env } });
+  }
+
+  /** Starts a command there; it ends with the host. */
+  start(argv: readonly string[], log: string): Bun.Subprocess {
+    return Bun.spawn(this.enter(argv), {
+      cwd: "/",
+      env: { ...process.env, ...this.#env },
+      stdin: "ignore",
+      stdout: Bun.file(log),
+      stderr: Bun.file(log),
+    });
+  }
+
+  /** Processes, mounts, sockets and files that were not there when it started. */
+  leftovers(): string[] {
+    return this.traces().filter((trace) => !this.#clean.includes(trace));
+  }
+
+  /** Everything a container may leave on a host, as text lines. */
+  traces(): string[] {
+    const look = [
+      "ps -e -o args= | grep -v -e '^ps -e' -e '^sh -c ps' -e '^grep -v' -e '\\[.*\\]$'",
+      "cut -d' ' -f4,5 /proc/self/mountinfo",
+      "find /run -type f -o -type s -o -type p",
+      "ip -o link | cut -d: -f2",
+    ];
+    return must(this.run(["sh", "-c", look.join("; ")])).stdout.split("\n");
+  }
+
+  [Symbol.dispose](): void {
+    if (isAlive(this.#pid)) process.kill(this.#pid, "SIGKILL");
+    waitFor(() => !isAlive(this.#pid), "a host to end");
+  }
+}
+
+/** Whether a process runs; a zombie does not. */
+function isAlive(pid: number): boolean {
+  const stat = run(["cat", `/proc/${pid}/stat`]).stdout;
+  return stat !== "" && stat.slice(stat.lastIndexOf(")") + 2)[0] !== "Z";
+}
