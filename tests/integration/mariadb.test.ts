@@ -15,6 +15,7 @@ import { type Bundle, type Json, Lab, must, type Ran, run, THAW, traces } from "
 import {
   Client,
   database,
+  expectUnbroken,
   type Row,
   rowsOf,
   SERVER,
@@ -51,13 +52,6 @@ function haul(
   const flags = [...tcp, "--ext-unix-sk", "--empty-ns", "network", "--file-locks"];
   const args = [...globals, "restore", "-d", ...paths, ...flags];
   return lab.thaw([...args, "--pid-file", join(lab.path, "pid"), id], { cwd: bundle.path });
-}
-
-/** Every row follows the one before, on the same connection. */
-function expectUnbroken(rows: readonly Row[]): void {
-  const connection = rows[0]?.[1];
-  expect(connection).toBeGreaterThan(0);
-  expect(rows).toEqual(rows.map((_, i) => [i + 1, connection] as Row));
 }
 
 test("a database moves from host to host, and a client over the network goes on", () => {

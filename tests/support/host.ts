@@ -94,7 +94,7 @@ export class Host implements Disposable {
   /** Everything a container may leave on a host, as text lines. */
   traces(): string[] {
     const look = [
-      "ps -e -o args= | grep -v -e '^ps -e' -e '^sh -c ps' -e '^grep -v' -e '\\[.*\\]$'",
+      `ps -e -o pid=,ppid=,stat=,comm= | awk -v me=$$ '$1 != me && $2 != me && $3 !~ /Z/ { print $1, $4 }'`,
       "cut -d' ' -f4,5 /proc/self/mountinfo",
       "find /run -type f -o -type s -o -type p",
       "ip -o link | cut -d: -f2",

@@ -150,6 +150,7 @@ export class Lab implements Disposable {
       "rm",
       "mkdir",
       "tail",
+      "httpd",
     ])
       symlinkSync("busybox", join(rootfs, "bin", name));
     must(run(["runc", "spec", "--bundle", path]));

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { expect } from "bun:test";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -27,6 +28,9 @@ function prepared(): string {
 }
 
 const MARIADB = prepared();
+
+/** The root filesystem to be copied, or made an image of. */
+export const MARIADB_ROOTFS = join(MARIADB, "rootfs");
 
 /** The container's script with the server alone, which listens on every address. */
 export const SERVER = "exec mariadbd";
@@ -51,11 +55,12 @@ export function startDatabase(lab: Lab, bundle: Bundle, id: string): void {
 export function database(lab: Lab, script: string, change?: (config: Json) => void): Bundle {
   const bundle = lab.bundle(script, change);
   rmSync(bundle.rootfs, { recursive: true });
-  must(run(["cp", "-a", join(MARIADB, "rootfs"), bundle.rootfs]));
+  must(run(["cp", "-a", MARIADB_ROOTFS, bundle.rootfs]));
   return bundle;
 }
 
-const ADDRESS = "10.0.0.1";
+/** The server's address. */
+export const ADDRESS = "10.0.0.1";
 
 /** A client's network namespace with a wire to the server's, which is on one of two hosts. */
 export interface Wire extends Disposable {
@@ -131,13 +136,20 @@ export function rowsOf(file: string): Row[] {
     .map((line) => line.split("\t").map(Number) as unknown as Row);
 }
 
+/** Expects that every row follows the one before, on the same connection. */
+export function expectUnbroken(rows: readonly Row[]): void {
+  const connection = rows[0]?.[1];
+  expect(connection).toBeGreaterThan(0);
+  expect(rows).toEqual(rows.map((_, i) => [i + 1, connection] as Row));
+}
+
 /** A client at the client's end of a wire, with one session. */
 export class Client implements Disposable {
   readonly #command: readonly string[];
   readonly #out: string;
   readonly #child: Bun.Subprocess;
 
-  constructor(lab: Lab, { client }: Wire) {
+  constructor(lab: Lab, { client }: Pick<Wire, "client">) {
     const enter = ["nsenter", `--net=${client}`];
     this.#command = [...enter, join(MARIADB, "mariadb"), `--host=${ADDRESS}`];
     this.#out = join(lab.path, "client");
