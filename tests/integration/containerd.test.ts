@@ -7,13 +7,9 @@ import { expectDocumented } from "../support/calls.ts";
 import { Containerd, IMAGE } from "../support/containerd.ts";
 import { SUITES } from "../support/host.ts";
 import { Lab, must, THAW, waitFor } from "../support/lab.ts";
-import { steadyScript } from "../support/steady.ts";
+import { CONNECTED, steadyScript } from "../support/steady.ts";
 
-/** A server that echoes and a client, in one container over 127.0.0.1. */
-const CONNECTED = [
-  "nc -l -p 7 -e cat &",
-  `sleep 0.3; { ${steadyScript("echo $i")}; } | nc 127.0.0.1 7 >/tmp/received`,
-].join("\n");
+const EXAMPLE = join(import.meta.dir, "../../examples/containerd.sh");
 
 describe.each([...SUITES])("containerd of Debian %s", (suite) => {
   let lab: Lab;
@@ -76,6 +72,7 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
       return ["--image-path", directory, "--work-path", `${directory}-work`];
     };
     const reached = containerd.count("task");
+    containerd.recorder.take();
     ctr("task", "checkpoint", ...paths("stay"), "task");
     document("`ctr task checkpoint --image-path --work-path`");
     counts("task", reached);
@@ -174,6 +171,15 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
     containerd.end("back");
     ctr("image", "delete", "localhost/ck:mixed");
   });
+
+  // Takes its time, so that people can follow; one version will do.
+  if (suite === "sid")
+    test("examples/containerd.sh runs", () => {
+      const { stdout } = must(containerd.host.run(["sh", EXAMPLE, IMAGE], { env: containerd.env }));
+      const [, here, back] = /^here: at (\d+)\ngone: 0 .*\nback: at (\d+)\n$/.exec(stdout) ?? [];
+      expect(Number(here)).toBeGreaterThan(0);
+      expect(Number(back)).toBeGreaterThan(Number(here));
+    });
 
   test("nothing is left on the host but what containerd itself leaves", () => {
     const own = /^\d+ containerd$|^\/run\/(ctrd-checkpoint|criu\.kdat)/;

@@ -4,7 +4,7 @@
  */
 
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Bundle,
@@ -18,6 +18,7 @@ import {
   traces,
   waitFor,
 } from "../support/lab.ts";
+import { steadyBundle } from "../support/steady.ts";
 
 // Milliseconds; an emulated machine on a busy one is slow.
 const PATIENCE = 120_000;
@@ -273,4 +274,39 @@ test("what systemd cannot do is refused in one line, and nothing is left", () =>
   const { stderr } = refused(undefined, undefined, { PATH: path });
   expect(stderr).toContain("systemd cgroups need busctl");
   expect(stderr).toContain("put its directory on PATH");
+});
+
+test("examples/thaw-restore@.service keeps a restored container until it is stopped", () => {
+  using lab = systemdLab();
+  using undo = new DisposableStack();
+  const bundle = steadyBundle(lab, undefined, "trap 'exit 7' TERM; ");
+  const id = lab.id();
+  // The unit's containers are in the usual root directory.
+  const runc = (...args: string[]) => run(["runc", "--systemd-cgroup", ...args]);
+  undo.defer(() => runc("delete", "--force", id));
+  const start = `exec runc --systemd-cgroup run -d --bundle ${bundle.path} ${id} >/dev/null 2>&1`;
+  must(run(["sh", "-c", start]));
+  waitFor(() => bundle.count() > 0, "the counter", PATIENCE);
+  must(runc("checkpoint", "--image-path", join(bundle.path, "images"), id));
+  undo.defer(() => run(["rm", "-f", `/srv/${id}`, "/usr/local/bin/thaw"]));
+  symlinkSync(bundle.path, `/srv/${id}`);
+  symlinkSync(THAW, "/usr/local/bin/thaw");
+  const example = join(import.meta.dir, "../../examples/thaw-restore@.service");
+  must(run(["systemd-analyze", "verify", example]));
+  copyFileSync(example, "/run/systemd/system/thaw-restore@.service");
+  undo.defer(() => run(["rm", "/run/systemd/system/thaw-restore@.service"]));
+  must(run(["systemctl", "daemon-reload"]));
+
+  const unit = `thaw-restore@${id}`;
+  must(run(["systemctl", "start", unit], { timeout: PATIENCE }));
+  const status = () => JSON.parse(must(runc("state", id)).stdout).status;
+  const reached = bundle.count();
+  waitFor(() => bundle.count() > reached, "the counter to go on", PATIENCE);
+  expect(status()).toBe("running");
+  expect(run(["systemctl", "is-active", unit]).stdout).toBe("active\n");
+  must(run(["systemctl", "stop", unit], { timeout: PATIENCE }));
+  expect(runc("state", id).stderr).toContain("container does not exist");
+  // The container got the signal, and the unit its status.
+  expect(run(["systemctl", "show", "-P", "ExecMainStatus", unit]).stdout).toBe("7\n");
+  expect(units(lab).filter((line) => line.includes(".scope"))).toEqual([]);
 });

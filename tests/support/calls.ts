@@ -8,27 +8,32 @@
  */
 
 import { expect } from "bun:test";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Host } from "./host.ts";
 import { THAW } from "./lab.ts";
 
-/** A runtime that notes down what it is called with, and then is thaw: the same process. */
+/**
+ * `/usr/local/bin/thaw` of a host: notes down what it is called with, and then is thaw, by the same
+ * process.
+ */
 export class Recorder {
-  /** Path to give to the caller. */
-  readonly path: string;
+  /** Path on that host. */
+  readonly path = "/usr/local/bin/thaw";
+  readonly #host: Host;
   readonly #calls: string;
 
-  /** Becomes another runtime, under the same name. */
-  use(runtime: string): void {
-    const note = `echo "$*" >>'${this.#calls}'`;
-    writeFileSync(this.path, `#!/bin/sh\n${note}\nexec '${runtime}' "$@"\n`, { mode: 0o755 });
+  /** @param calls where they are noted down */
+  constructor(host: Host, calls: string) {
+    this.#host = host;
+    this.#calls = calls;
+    this.use(THAW);
   }
 
-  /** @param directory of its own; the program in it is called `thaw` */
-  constructor(directory: string) {
-    this.path = join(directory, "thaw");
-    this.#calls = join(directory, "calls");
-    this.use(THAW);
+  /** Becomes another runtime, under the same name; takes its absolute path. */
+  use(runtime: string): void {
+    const note = `echo "$*" >>'${this.#calls}'`;
+    this.#host.write(this.path, `#!/bin/sh\n${note}\nexec '${runtime}' "$@"\n`, 0o755);
   }
 
   /** The calls since the last time, without global options; paths are `…`, ids `ID`. */

@@ -21,11 +21,11 @@ export class Containerd implements Disposable {
   /** Starts containerd without its Kubernetes plugin, and imports {@link IMAGE}. */
   constructor(lab: Lab, suite: Suite) {
     this.#lab = lab;
-    this.recorder = new Recorder(lab.path);
     this.#socket = join(lab.path, "containerd.sock");
     using undo = new DisposableStack();
     // Where it puts what it forgets to remove.
     this.host = undo.use(new Host(suite, { XDG_RUNTIME_DIR: "/run" }));
+    this.recorder = new Recorder(this.host, join(lab.path, "calls"));
     const config = join(lab.path, "containerd.toml");
     writeFileSync(config, this.#config(suite));
     this.host.start(["containerd", "--config", config], join(lab.path, "containerd.log"));
@@ -49,19 +49,23 @@ export class Containerd implements Disposable {
     ].join("\n");
   }
 
-  // The namespace is the parent of the containers' cgroups.
-  #command(args: readonly string[]): string[] {
-    return ["ctr", "-a", this.#socket, "-n", `${this.#lab.path.slice(5)}-ctr`, ...args];
+  /** What tells ctr where containerd is, and the namespace: the parent of the containers' cgroups. */
+  get env(): Record<string, string> {
+    return {
+      CONTAINERD_ADDRESS: this.#socket,
+      CONTAINERD_NAMESPACE: `${this.#lab.path.slice(5)}-ctr`,
+    };
   }
 
   /** Runs ctr. */
   ctr(args: readonly string[], options: RunOptions = {}): Ran {
-    return this.host.run(this.#command(args), options);
+    return this.host.run(["ctr", ...args], { ...options, env: this.env });
   }
 
   /** Starts ctr on a terminal, what it shows going to a file. */
   onTerminal(args: readonly string[], screen: string): Bun.Subprocess {
-    const command = this.#command(args).join(" ");
+    const variables = Object.entries(this.env).map(([name, value]) => `${name}=${value}`);
+    const command = ["env", ...variables, "ctr", ...args].join(" ");
     return this.host.start(["script", "-qfec", command, screen], "/dev/null");
   }
 

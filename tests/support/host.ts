@@ -1,15 +1,15 @@
 /**
  * A host of its own inside of this one, for programs that want a whole one: containerd and Podman.
  *
- * It has its own processes, mounts, /run and network, and ends with the test, however that ends:
- * when its first process is killed, the kernel kills the rest, and mounts and network go with them.
- * Cgroups are the machine's.
+ * It has its own processes, mounts, /run and network, and what is written to /etc and /usr/local
+ * stays there. It ends with the test, however that ends: when its first process is killed, the
+ * kernel kills the rest, and mounts and network go with them. Cgroups are the machine's.
  *
  * @module
  */
 
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { must, type Ran, type RunOptions, run, waitFor } from "./lab.ts";
 
 /** Debian suites whose containerd and Podman are tested: the oldest in use, and the newest. */
@@ -19,9 +19,19 @@ export const SUITES = ["bookworm", "sid"] as const;
 export type Suite = (typeof SUITES)[number];
 
 // Its first process must outlive all others, and collect those nobody waits for, as a shell does.
-const INIT = "mount -t tmpfs none /run && ip link set lo up && : >/run/ready && sleep infinity; :";
+const INIT = `set -e
+mount -t tmpfs none /run
+for directory in etc usr/local; do
+  layers=/run/layers/$directory
+  mkdir -p $layers/upper $layers/work
+  mount -t overlay -o lowerdir=/$directory,upperdir=$layers/upper,workdir=$layers/work none /$directory
+done
+ip link set lo up
+: >/run/ready
+sleep infinity
+:`;
 
-/** A host with the containerd and the Podman of a Debian suite on PATH; disposing ends it. */
+/** Such a host; disposing ends it. */
 export class Host implements Disposable {
   readonly #unshare: Bun.Subprocess;
   readonly #pid: number;
@@ -31,13 +41,14 @@ export class Host implements Disposable {
   /**
    * Starts it.
    *
-   * @param suite whose programs; they are fetched on first use (tests/support/callers.sh)
+   * @param suite whose containerd and Podman are on PATH, fetched on first use (callers.sh)
    * @param env environment of everything that is run there, besides PATH
    */
-  constructor(suite: Suite, env: Record<string, string> = {}) {
-    const fetched = run(["sh", join(import.meta.dir, "callers.sh"), suite], { timeout: 600_000 });
-    const bin = must(fetched).stdout.trim();
-    this.#env = { ...env, PATH: `${bin}:${process.env["PATH"]}` };
+  constructor(suite?: Suite, env: Record<string, string> = {}) {
+    this.#env = {
+      ...env,
+      PATH: `${suite ? programs(suite) : "/usr/local/bin"}:${process.env["PATH"]}`,
+    };
     const namespaces = ["-m", "-n", "-p", "--propagation", "private", "--mount-proc"];
     const unshare = ["unshare", ...namespaces, "--fork", "--kill-child", "sh", "-c", INIT];
     // A test that is killed takes it along.
@@ -58,6 +69,13 @@ export class Host implements Disposable {
     const init = child();
     waitFor(() => existsSync(`/proc/${init}/root/run/ready`), "a host to be ready");
     return init;
+  }
+
+  /** Writes a file there, for example into /etc. */
+  write(path: string, text: string, mode = 0o644): void {
+    const file = `/proc/${this.#pid}/root${path}`;
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text, { mode });
   }
 
   /** Path of its network namespace. */
@@ -96,7 +114,7 @@ export class Host implements Disposable {
     const look = [
       `ps -e -o pid=,ppid=,stat=,comm= | awk -v me=$$ '$1 != me && $2 != me && $3 !~ /Z/ { print $1, $4 }'`,
       "cut -d' ' -f4,5 /proc/self/mountinfo",
-      "find /run -type f -o -type s -o -type p",
+      "find /run -path /run/layers -prune -o \\( -type f -o -type s -o -type p \\) -print",
       "ip -o link | cut -d: -f2",
     ];
     return must(this.run(["sh", "-c", look.join("; ")])).stdout.split("\n");
@@ -106,6 +124,11 @@ export class Host implements Disposable {
     if (isAlive(this.#pid)) process.kill(this.#pid, "SIGKILL");
     waitFor(() => !isAlive(this.#pid), "a host to end");
   }
+}
+
+function programs(suite: Suite): string {
+  const script = join(import.meta.dir, "callers.sh");
+  return must(run(["sh", script, suite], { timeout: 600_000 })).stdout.trim();
 }
 
 /** Whether a process runs; a zombie does not. */

@@ -1,6 +1,6 @@
 /** A Podman of one's own, with thaw as its runtime. @module */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Recorder } from "./calls.ts";
 import { Host, type Suite } from "./host.ts";
@@ -11,6 +11,9 @@ import { steadyScript } from "./steady.ts";
 /** The image that counts in /tmp/n. */
 export const IMAGE = "localhost/counter:1";
 
+// The lines the documentation tells people to write.
+const EXAMPLE = join(import.meta.dir, "../../examples/containers.conf");
+
 /** Podman on a host of its own, its files in a lab; disposing ends the host. */
 export class Podman implements Disposable {
   readonly host: Host;
@@ -20,46 +23,43 @@ export class Podman implements Disposable {
   /** Makes the host, and loads {@link IMAGE}. */
   constructor(lab: Lab, suite: Suite) {
     this.#lab = lab;
-    this.recorder = new Recorder(lab.path);
-    const { path } = lab;
-    this.host = new Host(suite, {
-      CONTAINERS_CONF: join(path, "containers.conf"),
-      CONTAINERS_STORAGE_CONF: join(path, "storage.conf"),
-      HOME: join(path, "home"),
-      PODMAN_IGNORE_CGROUPSV1_WARNING: "1",
-      TMPDIR: "/run",
-    });
     using undo = new DisposableStack();
-    undo.use(this.host);
-    const settings = join(path, "home/.config/containers");
-    mkdirSync(settings, { recursive: true });
-    writeFileSync(join(settings, "policy.json"), '{"default":[{"type":"insecureAcceptAnything"}]}');
-    writeFileSync(join(path, "containers.conf"), this.#config());
-    const storage = { driver: "overlay", graphroot: `${path}/graph`, runroot: "/run/containers" };
-    const lines = Object.entries(storage).map(([name, value]) => `${name} = "${value}"`);
-    writeFileSync(join(path, "storage.conf"), `[storage]\n${lines.join("\n")}\n`);
+    this.host = undo.use(
+      new Host(suite, { HOME: join(lab.path, "home"), PODMAN_IGNORE_CGROUPSV1_WARNING: "1" }),
+    );
+    this.recorder = new Recorder(this.host, join(lab.path, "calls"));
+    const settings = (name: string, text: string) =>
+      this.host.write(join("/etc/containers", name), text);
+    settings("policy.json", '{"default":[{"type":"insecureAcceptAnything"}]}');
+    settings("storage.conf", this.#storage());
+    settings("containers.conf", this.#config());
+    settings("containers.conf.d/thaw.conf", readFileSync(EXAMPLE, "utf8"));
     this.load(IMAGE, lab.bundle().rootfs, ["sh", "-c", steadyScript("echo $i")]);
     undo.move();
   }
 
-  // Podman of bookworm would raise limits that a machine may not let it.
+  #storage(): string {
+    const settings = {
+      driver: "overlay",
+      graphroot: `${this.#lab.path}/graph`,
+      runroot: "/run/containers/storage",
+    };
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = "${value}"`);
+    return `[storage]\n${lines.join("\n")}\n`;
+  }
+
+  // Limits no higher than any machine's: not every one may raise them.
   #config(): string {
     const bin = must(this.host.run(["sh", "-c", 'dirname "$(command -v podman)"'])).stdout.trim();
     return `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
-runtime = "thaw"
-runtime_supports_json = ["thaw"]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-tmp_dir = "/run/libpod"
 helper_binaries_dir = ["${bin}"]
 conmon_path = ["${bin}/conmon"]
-[engine.runtimes]
-thaw = ["${this.recorder.path}"]
 [network]
 network_backend = "netavark"
-network_config_dir = "${this.#lab.path}/networks"
 `;
   }
 
@@ -82,9 +82,11 @@ network_config_dir = "${this.#lab.path}/networks"
     return must(this.podman(argv)).stdout.trim();
   }
 
-  /** What the counter in a container has reached. */
-  count(name: string): number {
-    return Number(must(this.podman(["exec", name, "cat", "/tmp/n"])).stdout);
+  /** What the counter in a container has reached; undefined before it starts. */
+  count(name: string): number | undefined {
+    const read = `cat /proc/$(podman inspect --format '{{.State.Pid}}' ${name})/root/tmp/n`;
+    const { stdout } = this.host.run(["sh", "-c", read]);
+    return stdout.length === 8 ? Number(stdout) : undefined;
   }
 
   /** Ends a container, if it runs, and removes it. */

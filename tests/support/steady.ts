@@ -20,3 +20,9 @@ export function steadyBundle(lab: Lab, change?: (config: Json) => void, before =
   must(run(["busybox", "mkfifo", join(bundle.rootfs, "tmp/wait")]));
   return bundle;
 }
+
+/** A server that echoes, and a client that counts and receives into /tmp/received, in one container over 127.0.0.1. */
+export const CONNECTED = [
+  "nc -l -p 7 -e cat &",
+  `sleep 0.3; { ${steadyScript("echo $i")}; } | nc 127.0.0.1 7 >/tmp/received`,
+].join("\n");
