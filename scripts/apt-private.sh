@@ -7,25 +7,40 @@ die() { say "$*"; exit 1; }
 # apt_unpack DIRECTORY SUITE PACKAGE...: the packages and all they depend on, the C library too, of
 # the machine's own Debian archive, in DIRECTORY/root. Returns 1 after saying why.
 apt_unpack() {
-  t=$1 suite=$2
+  apt_open "$1" "$2" deb || return 1
   shift 2
-  command -v apt-get >/dev/null || { say "no apt-get here"; return 1; }
-  sources=/etc/apt/sources.list.d/debian.sources
-  [ -s $sources ] || sources=/etc/apt/sources.list
-  archive=$(awk '/^URIs:/{print $2; exit} $1=="deb"{for(i=2;i<=NF;i++) if($i ~ "^[a-z]+://"){print $i; exit}}' $sources)
-  [ "$archive" ] || { say "no Debian archive in $sources"; return 1; }
-  mkdir -p "$t/lists/partial" "$t/cache/archives/partial" "$t/root"
-  # As if nothing were installed: apt then fetches the C library too.
-  : > "$t/status"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" > "$t/sources.list"
-  say "fetching the package lists of Debian $suite"
-  apt_get update || return 1
+  mkdir -p "$t/root"
   apt_get install -y --print-uris "$@" || return 1
   say "fetching $* ($(awk '/^'\''/ { bytes += $3 } END { print int(bytes / 1000000) }' "$t/log") MB, once)"
   apt_get install -y --download-only "$@" || return 1
   say "unpacking"
   for deb in "$t"/cache/archives/*.deb; do dpkg-deb -x "$deb" "$t/root" || return 1; done
   rm -rf "$t/cache" "$t/lists"
+}
+
+# apt_source DIRECTORY SUITE PACKAGE: the files of its source package, in DIRECTORY/source.
+apt_source() {
+  apt_open "$1" "$2" deb-src || return 1
+  mkdir -p "$t/source"
+  say "fetching the source of $3"
+  ( cd "$t/source" && apt_get source --download-only "$3" ) || return 1
+  rm -rf "$t/cache" "$t/lists"
+}
+
+# apt_open DIRECTORY SUITE TYPE: the lists of packages (deb) or sources (deb-src).
+apt_open() {
+  t=$1
+  command -v apt-get >/dev/null || { say "no apt-get here"; return 1; }
+  sources=/etc/apt/sources.list.d/debian.sources
+  [ -s $sources ] || sources=/etc/apt/sources.list
+  archive=$(awk '/^URIs:/{print $2; exit} $1=="deb"{for(i=2;i<=NF;i++) if($i ~ "^[a-z]+://"){print $i; exit}}' $sources)
+  [ "$archive" ] || { say "no Debian archive in $sources"; return 1; }
+  mkdir -p "$t/lists/partial" "$t/cache/archives/partial"
+  # As if nothing were installed: apt then fetches the C library too.
+  : > "$t/status"
+  echo "$3 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $2 main" > "$t/sources.list"
+  say "fetching the package lists of Debian $2"
+  apt_get update
 }
 
 # apt_get ARGUMENT...: apt-get with its state in $t; the end of what it said when it fails.

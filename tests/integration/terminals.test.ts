@@ -3,9 +3,10 @@
 import { expect, test } from "bun:test";
 import { readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { libc, memory } from "../../internal/linux/libc.ts";
+import { libc } from "../../internal/linux/libc.ts";
 import { receivePacket } from "../../internal/linux/socket.ts";
 import { type Json, Lab, must, waitFor } from "../support/lab.ts";
+import { acceptUnix, listenUnix } from "../support/recvtty.ts";
 
 /** Prints a number again and again, and writes down what is typed. */
 const SCRIPT = `(i=0; while :; do i=$((i+1)); echo "tick $i"; echo $i > /tmp/n; sleep 0.05; done) & while read line; do echo "got $line" > /tmp/line; done`;
@@ -16,22 +17,11 @@ const withTerminal = (config: Json) => {
 
 /** A console socket as shims have it: it listens, and is accepted from only after the runtime has ended. */
 function consoleSocket(path: string): Disposable & { master(): { fd: number; text: string } } {
-  const listener = new Int32Array([-1]);
-  const address = memory(110);
-  address.view.setUint16(0, 1, true);
-  address.bytes.set(Buffer.from(path), 2);
-  const sys =
-    process.arch === "arm64"
-      ? { socket: 198, bind: 200, listen: 201, accept: 202 }
-      : { socket: 41, bind: 49, listen: 50, accept: 43 };
-  listener[0] = Number(libc.syscall(sys.socket, 1, 1, 0, 0));
-  const { ptr } = require("bun:ffi") as typeof import("bun:ffi");
-  expect(libc.syscall(sys.bind, listener[0], ptr(address.bytes), 3 + path.length, 0)).toBe(0);
-  expect(libc.syscall(sys.listen, listener[0], 4, 0, 0)).toBe(0);
-  const fds: number[] = [listener[0]];
+  const listener = listenUnix(path);
+  const fds: number[] = [listener];
   return {
     master: () => {
-      const connection = Number(libc.syscall(sys.accept, listener[0] ?? -1, 0, 0, 0));
+      const connection = acceptUnix(listener);
       fds.push(connection);
       const packet = receivePacket(connection);
       const fd = packet?.fds[0]?.fd ?? -1;
