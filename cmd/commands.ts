@@ -37,6 +37,18 @@ export const commands: Commands = {
     description: "delete a container, or what a killed restore left of one",
     load: async () => (await import("./delete.ts")).deleteCommand,
   },
+  events: {
+    description: "print what a container uses, and when it runs out of memory",
+    load: async () => (await import("./events.ts")).eventsCommand,
+  },
+  update: {
+    description: "change the limits of a container",
+    load: async () => (await import("./update.ts")).updateCommand,
+  },
+  features: {
+    description: "print what thaw supports as JSON",
+    load: async () => (await import("./features.ts")).featuresCommand,
+  },
   completion: {
     description: "print the completion script of a shell",
     load: async () => (await import("./completion.ts")).completionCommand(commands),
@@ -52,11 +64,8 @@ export const commands: Commands = {
 export const handedToRunc: Readonly<Record<string, string>> = {
   checkpoint: "checkpoint a running container",
   create: "create a container",
-  events: "show events and statistics of a container",
   exec: "execute a process in a container",
-  features: "show what the runtime supports",
   run: "create and start a container",
   spec: "make a config.json",
   start: "start what create has made",
-  update: "change the limits of a container",
 };

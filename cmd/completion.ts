@@ -2,8 +2,7 @@
 
 import { defineCommand } from "citty";
 import { ThawError } from "../internal/errors/errors.ts";
-import { wrapFs } from "../internal/linux/libc.ts";
-import { writeAll } from "../internal/log/log.ts";
+import { print } from "../internal/log/log.ts";
 import type { Command, Commands, Invocation } from "./command.ts";
 import { bashScript } from "./completion/bash.ts";
 import { fishScript } from "./completion/fish.ts";
@@ -27,10 +26,7 @@ export const completionCommand = (commands: Commands): Command => ({
     run: async ({ data }) => {
       const { parsed } = data as Invocation;
       const script = await completionScript(parsed.positionals[0] ?? "", commands);
-      wrapFs("write standard output", () => {
-        const failed = writeAll(1, script);
-        if (failed !== undefined) throw failed; // half a script must not look like success
-      });
+      print(script); // half a script must not look like success
       return 0;
     },
   }),

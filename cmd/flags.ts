@@ -8,6 +8,7 @@
  */
 
 import { ThawError } from "../internal/errors/errors.ts";
+import { parseDuration, parseGoInteger } from "./numbers.ts";
 
 /** A flag, in citty's terms; `list` is a flag that may be repeated. */
 export interface Flag {
@@ -19,8 +20,8 @@ export interface Flag {
   readonly list?: true;
   /** All values there are, for a shell to offer; what is given is checked where it is used. */
   readonly values?: readonly string[];
-  /** The value is a count: decimal digits. */
-  readonly count?: true;
+  /** The value is a number: decimal digits, an integer as Go reads it, or a duration. */
+  readonly number?: "count" | "integer" | "duration";
   /** Accepted but not shown in help. */
   readonly hidden?: true;
 }
@@ -92,20 +93,27 @@ export function parseFlags(argv: readonly string[], flags: Flags, stopAtFirst: b
     }
     const value = given ?? argv[++i];
     if (value === undefined) throw new UsageError(`flag needs an argument: -${word}`);
-    if (flag.count) refuseNoCount(word, value);
+    if (flag.number !== undefined) refuseNoNumber(word, value, flag.number);
     if (flag.list) lists.set(name, [...(lists.get(name) ?? []), value]);
     else strings.set(name, value);
   }
   return { booleans, strings, lists, positionals };
 }
 
-// Go's strconv.ParseInt; runc takes a negative number, and treats it as 0.
-function refuseNoCount(word: string, value: string): void {
-  const reason = !/^\d+$/.test(value)
-    ? "parse error"
-    : Number(value) >= 2 ** 63
-      ? "value out of range"
-      : undefined;
+// Of a count runc takes a negative number, and treats it as 0.
+function refuseNoNumber(word: string, value: string, kind: NonNullable<Flag["number"]>): void {
+  const number =
+    kind === "duration"
+      ? parseDuration(value)
+      : kind === "count" && !/^\d+$/.test(value)
+        ? undefined
+        : parseGoInteger(value);
+  const reason =
+    number === undefined
+      ? "parse error"
+      : BigInt.asIntN(64, number) === number
+        ? undefined
+        : "value out of range";
   if (reason !== undefined)
     throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${word}: ${reason}`);
 }

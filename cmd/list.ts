@@ -3,7 +3,7 @@
 import { defineCommand } from "citty";
 import { listContainers, type Report } from "../internal/container/report.ts";
 import { ThawError } from "../internal/errors/errors.ts";
-import { goJson, writeAll } from "../internal/log/log.ts";
+import { goJson, print, writeAll } from "../internal/log/log.ts";
 import type { Command, Invocation } from "./command.ts";
 import type { Flags } from "./flags.ts";
 
@@ -31,10 +31,10 @@ export const listCommand: Command = {
       const warn = (message: string) => writeAll(2, `${message}\n`);
       const found = listContainers(globals.root, !globals.rootGiven, warn);
       const format = parsed.strings.get("format") ?? "table";
-      if (parsed.booleans.get("quiet")) for (const { id } of found) writeAll(1, `${id}\n`);
-      else if (format === "table") writeAll(1, table(found));
+      if (parsed.booleans.get("quiet")) for (const { id } of found) print(`${id}\n`);
+      else if (format === "table") print(table(found));
       else if (format === "json")
-        writeAll(1, `${found.length === 0 ? "null" : goJson(found)}\n`); // Go's empty list
+        print(`${found.length === 0 ? "null" : goJson(found)}\n`); // Go's empty list
       else throw new ThawError("invalid format option", { hint: "say table or json" });
       return 0;
     },

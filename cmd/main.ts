@@ -1,7 +1,7 @@
 /** thaw: from the words of the command line to an exit status. @module */
 
 import { ThawError } from "../internal/errors/errors.ts";
-import { type Log, openLog, writeAll } from "../internal/log/log.ts";
+import { type Log, openLog, print, writeAll } from "../internal/log/log.ts";
 import type { Command } from "./command.ts";
 import { commands, handedToRunc } from "./commands.ts";
 import { type Parsed, parseFlags, UsageError } from "./flags.ts";
@@ -110,13 +110,13 @@ function wrongCount(wanted: Command["positionals"], given: number): string | und
 async function printHelp(word: string | undefined): Promise<number> {
   const help = await import("./help.ts");
   const entry = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined;
-  writeAll(1, entry === undefined ? help.overview() : await help.commandHelp(await entry.load()));
+  print(entry === undefined ? help.overview() : await help.commandHelp(await entry.load()));
   return 0;
 }
 
 async function printVersion(criu: string | undefined): Promise<number> {
   const { versionText } = await import("./version.ts");
-  writeAll(1, versionText(criu || undefined));
+  print(versionText(criu || undefined));
   return 0;
 }
 

@@ -5,7 +5,7 @@ import { containerProcesses } from "../internal/cgroups/end.ts";
 import { loadContainer } from "../internal/container/container.ts";
 import { psTable } from "../internal/container/processes.ts";
 import { ThawError } from "../internal/errors/errors.ts";
-import { writeAll } from "../internal/log/log.ts";
+import { print } from "../internal/log/log.ts";
 import type { Command, Invocation } from "./command.ts";
 import type { Flags } from "./flags.ts";
 
@@ -33,8 +33,8 @@ export const psCommand: Command = {
       const pids = containerProcesses(loadContainer(globals.root, id).cgroupPaths);
       const format = parsed.strings.get("format") ?? "table";
       if (format === "json")
-        writeAll(1, `${pids.length === 0 ? "null" : JSON.stringify(pids)}\n`); // Go's empty list
-      else if (format === "table") writeAll(1, `${psTable(pids, options).join("\n")}\n`);
+        print(`${pids.length === 0 ? "null" : JSON.stringify(pids)}\n`); // Go's empty list
+      else if (format === "table") print(`${psTable(pids, options).join("\n")}\n`);
       else throw new ThawError("invalid format option", { hint: "say table or json" });
       return 0;
     },

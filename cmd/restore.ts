@@ -92,7 +92,7 @@ const flags = {
   },
   "preserve-fds": {
     type: "string",
-    count: true,
+    number: "count",
     valueHint: "N",
     description:
       "expect N descriptors from 3 on to be open, as for runc create; the container keeps those of its checkpoint",

@@ -3,7 +3,7 @@
 import { defineCommand } from "citty";
 import { loadContainer } from "../internal/container/container.ts";
 import { reportOf } from "../internal/container/report.ts";
-import { goJson, writeAll } from "../internal/log/log.ts";
+import { goJson, print } from "../internal/log/log.ts";
 import type { Command, Invocation } from "./command.ts";
 
 /** The state command. */
@@ -17,7 +17,7 @@ export const stateCommand: Command = {
     run: ({ data }) => {
       const { parsed, globals } = data as Invocation;
       const container = loadContainer(globals.root, parsed.positionals[0] ?? "");
-      writeAll(1, goJson(reportOf(container), 2)); // without a newline, as runc
+      print(goJson(reportOf(container), 2)); // without a newline, as runc
       return 0;
     },
   }),

@@ -5,7 +5,8 @@ import { placeByPath } from "../oci/cgroup-config.ts";
 import type { Cgroup, PlaceCgroup } from "../oci/config.ts";
 import type { Spec } from "../oci/spec.ts";
 import { cgroupPaths, type Hierarchy } from "./hierarchies.ts";
-import { joinCgroup, refuseBusyCgroup, refuseLimits } from "./manager.ts";
+import { refuseLimits } from "./limits.ts";
+import { joinCgroup, refuseBusyCgroup } from "./manager.ts";
 
 /** What decides where a container's cgroup is and how it is made. */
 export interface CgroupRequest {

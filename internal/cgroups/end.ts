@@ -1,16 +1,19 @@
 /** Ending what is in a container's cgroup, and removing it when the container has stopped. @module */
 
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { wrapFs } from "../linux/libc.ts";
 import { sendSignal } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal.ts";
 import type { Cgroup } from "../oci/config.ts";
-import { freeze, thaw } from "./freezer.ts";
+import { write } from "./files.ts";
+import { freeze, thawBelow } from "./freezer.ts";
 import { UNIFIED } from "./hierarchies.ts";
-import { mainDirectory, pidsBelow, removeTree } from "./manager.ts";
+import { removeTree } from "./manager.ts";
+import { mainDirectory, pidsBelow } from "./paths.ts";
 
+// How long processes that were killed may take to leave, in milliseconds.
+const LEAVING = 5000;
 // How long the kernel may take to let go of a cgroup whose last process has ended, in milliseconds.
 const PATIENCE = 2000;
 
@@ -37,16 +40,37 @@ export function killProcesses(paths: ReadonlyMap<string, string>): void {
     throw new ThawError(`thaw itself is in the cgroup ${mainDirectory(paths)}`, {
       hint: "call it from outside of the container's cgroup",
     });
-  const unified = paths.get(UNIFIED);
-  const kill = unified === undefined ? undefined : join(unified, "cgroup.kill");
-  if (kill !== undefined && existsSync(kill)) {
-    wrapFs(`write ${kill}`, () => writeFileSync(kill, "1"));
-    quietly(() => thaw(paths)); // on v1 a frozen process dies only when it is thawed
-    return;
+  if (!killAtOnce(paths)) {
+    try {
+      freeze(paths);
+    } catch {
+      // No freezer is no reason not to kill.
+    }
+    for (const pid of containerProcesses(paths)) sendSignal(pid, SIGKILL);
   }
-  quietly(() => freeze(paths));
-  for (const pid of containerProcesses(paths)) sendSignal(pid, SIGKILL);
-  quietly(() => thaw(paths));
+  thawBelow(paths); // on v1 a frozen process dies only when it is thawed
+}
+
+/**
+ * Kills every process in the container's cgroup and waits (five seconds at most) until they have
+ * gone. They are not frozen first: one that waits for a page that never arrives cannot be.
+ */
+export function endProcesses(paths: ReadonlyMap<string, string>): void {
+  const deadline = performance.now() + LEAVING;
+  for (;;) {
+    const pids = containerProcesses(paths);
+    if (pids.length === 0 || performance.now() > deadline) return;
+    if (!killAtOnce(paths)) for (const pid of pids) sendSignal(pid, SIGKILL);
+    Bun.sleepSync(5);
+  }
+}
+
+/** @returns false when the kernel has no `cgroup.kill` for this cgroup */
+function killAtOnce(paths: ReadonlyMap<string, string>): boolean {
+  const unified = paths.get(UNIFIED);
+  if (unified === undefined || !existsSync(join(unified, "cgroup.kill"))) return false;
+  write(unified, "cgroup.kill", "1");
+  return true;
 }
 
 /**
@@ -78,13 +102,4 @@ function removeAll(paths: ReadonlyMap<string, string>): string[] {
       return [describe(error)];
     }
   });
-}
-
-// No freezer is no reason not to kill.
-function quietly(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // told by what is left
-  }
 }

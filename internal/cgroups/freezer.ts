@@ -1,10 +1,11 @@
 /** Freezing a container's processes: v1's freezer controller, v2's cgroup.freeze. @module */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { ENODEV, ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
-import { isV2, mainDirectory } from "./manager.ts";
+import { write } from "./files.ts";
+import { childCgroups, isV2, mainDirectory } from "./paths.ts";
 
 // How long a cgroup may be neither frozen nor thawed, in milliseconds (runc: 10 s on v2).
 const PATIENCE = 10_000;
@@ -66,6 +67,25 @@ export function thaw(paths: ReadonlyMap<string, string>): void {
   freezerFile(paths)(isV2(paths) ? "0" : "THAWED");
 }
 
+/**
+ * Lets run what is in the cgroup and in those below it, should somebody have frozen one, as far as
+ * that is possible: on v1 a frozen process cannot be ended.
+ */
+export function thawBelow(paths: ReadonlyMap<string, string>): void {
+  const directory = isV2(paths) ? mainDirectory(paths) : paths.get("freezer");
+  if (directory === undefined) return;
+  const below = (cgroup: string): void => {
+    try {
+      if (isV2(paths)) write(cgroup, "cgroup.freeze", "0");
+      else write(cgroup, "freezer.state", "THAWED");
+    } catch {
+      // gone, or held by a parent's freezer
+    }
+    for (const child of childCgroups(cgroup)) below(child);
+  };
+  below(directory);
+}
+
 function freezeV1(file: string, set: (value: string) => void): void {
   for (let tries = 1; tries <= FREEZE_TRIES; tries++) {
     if (tries % THAW_EVERY === 0) {
@@ -99,12 +119,7 @@ function freezerFile(paths: ReadonlyMap<string, string>): (value: string) => voi
     throw new ThawError("cannot toggle freezer: cgroups not configured for container", {
       hint: "the v1 freezer controller is not mounted on this host",
     });
-  const file = join(directory, isV2(paths) ? "cgroup.freeze" : "freezer.state");
-  return (value) => {
-    wrapFs(`failed to write ${JSON.stringify(value)}: write ${file}`, () =>
-      writeFileSync(file, value),
-    );
-  };
+  return (value) => write(directory, isV2(paths) ? "cgroup.freeze" : "freezer.state", value);
 }
 
 /** A file without its newline; undefined when it, or what it belongs to, is not there. */

@@ -1,26 +1,16 @@
 /** A container's cgroup: made, joined, limited, and removed again. @module */
 
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { attachDeviceProgram } from "../linux/bpf.ts";
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, openAt } from "../linux/fd.ts";
 import { EEXIST, ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
 import { sendSignal } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal.ts";
 import type { Cgroup } from "../oci/config.ts";
-import { UNIFIED } from "./hierarchies.ts";
-import { deviceWrites } from "./v1/devices.ts";
-import { limitWrites } from "./v1/limits.ts";
-import { deviceProgram } from "./v2/devices.ts";
-import * as v2 from "./v2/limits.ts";
+import { readOr, write } from "./files.ts";
+import { thawBelow } from "./freezer.ts";
+import { setLimits } from "./limits.ts";
+import { childCgroups, isV2, mainDirectory, pidsBelow } from "./paths.ts";
 
 const ROOT = "/sys/fs/cgroup";
 
@@ -46,26 +36,6 @@ function busy(directory: string, count: number): ThawError {
   return new ThawError(`container's cgroup is not empty: ${count} process(es) found`, {
     hint: `another container uses ${directory}: end it, or change linux.cgroupsPath`,
   });
-}
-
-/**
- * Refuses limits that this kind of host cannot have, without side effects.
- *
- * @throws ThawError such as `cannot use unified on cgroup v1`
- */
-export function refuseLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
-  if (isV2(paths)) v2.limitWrites(cgroup, () => false);
-  else limitWrites(cgroup, { exists: () => false, memoryLimit: () => 0 });
-}
-
-/** The directory all of the container's processes are in: that of v1's devices, or v2's only one. */
-export function mainDirectory(paths: ReadonlyMap<string, string>): string {
-  return paths.get("devices") ?? paths.get(UNIFIED) ?? "/nonexistent";
-}
-
-/** Whether these are the paths of a host with cgroup v2 alone. */
-export function isV2(paths: ReadonlyMap<string, string>): boolean {
-  return !paths.has("devices");
 }
 
 /**
@@ -103,18 +73,6 @@ export function joinCgroup(
   return { [Symbol.dispose]: () => done.dispose() };
 }
 
-/** Lets run what is in a cgroup, should somebody have frozen it: on v1 a frozen process cannot be ended. */
-export function unfreeze(paths: ReadonlyMap<string, string>): void {
-  const freezer = paths.get("freezer");
-  if (freezer !== undefined) writeBelow(freezer, "freezer.state", "THAWED");
-  else if (isV2(paths)) writeBelow(mainDirectory(paths), "cgroup.freeze", "0");
-}
-
-function writeBelow(directory: string, file: string, value: string): void {
-  attempt(() => write(directory, file, value), []); // gone, or held by a parent's freezer
-  for (const child of childCgroups(directory)) writeBelow(child, file, value);
-}
-
 /**
  * Makes the cgroup in one hierarchy and moves a process into it.
  *
@@ -130,16 +88,6 @@ export function enterHierarchy(
   makeDirectories(directory, made);
   if (controller === "cpuset") inheritCpuset(directory);
   write(directory, "cgroup.procs", String(pid));
-}
-
-/**
- * Writes the limits, and on v2 attaches the device filter.
- *
- * @throws ThawError naming the file that could not be written
- */
-export function setLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
-  if (isV2(paths)) setUnifiedLimits(mainDirectory(paths), cgroup);
-  else setLegacyLimits(paths, cgroup);
 }
 
 function makeDirectories(directory: string, made: string[]): void {
@@ -179,83 +127,10 @@ export function enableControllers(directory: string): void {
   }
 }
 
-function setUnifiedLimits(directory: string, cgroup: Cgroup): void {
-  const exists = (file: string) => existsSync(join(directory, file));
-  for (const { file, value } of v2.limitWrites(cgroup, exists)) write(directory, file, value);
-  using opened = openAt(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
-  attachDeviceProgram(opened.fd, deviceProgram(cgroup.devices));
-}
-
-function setLegacyLimits(paths: ReadonlyMap<string, string>, cgroup: Cgroup): void {
-  const devices = paths.get("devices");
-  if (devices !== undefined) {
-    const { first, exceptions, lines } = deviceWrites(cgroup.devices);
-    write(devices, first, "a");
-    for (const line of lines) write(devices, exceptions, line);
-  }
-  const writes = limitWrites(cgroup, {
-    exists: (controller, file) => existsSync(join(paths.get(controller) ?? "/nonexistent", file)),
-    memoryLimit: () =>
-      Number(readOr(join(paths.get("memory") ?? "", "memory.limit_in_bytes"), "0")),
-  });
-  for (const { controller, file, value } of writes) {
-    const directory = paths.get(controller);
-    if (directory === undefined)
-      throw new ThawError(
-        `cannot set ${controller} limit: container could not join or create cgroup`,
-        { hint: `the ${controller} controller is not mounted on this host` },
-      );
-    write(directory, file, value);
-  }
-}
-
-function write(directory: string, file: string, value: string): void {
-  const path = join(directory, file);
-  wrapFs(`failed to write ${JSON.stringify(value)}: write ${path}`, () =>
-    writeFileSync(path, value),
-  );
-}
-
-function readOr(path: string, otherwise: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return otherwise;
-  }
-}
-
-/** Every process in a cgroup and those below it; none when there is no such cgroup. */
-export function pidsBelow(directory: string): number[] {
-  const own = readOr(join(directory, "cgroup.procs"), "").split("\n").filter(Boolean).map(Number);
-  return [...own, ...childCgroups(directory).flatMap(pidsBelow)];
-}
-
-function childCgroups(directory: string): string[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(directory, entry.name))
-      .sort();
-  } catch {
-    return [];
-  }
-}
-
 // How long processes that were killed may take to leave, in milliseconds.
 const PATIENCE = 5000;
 // The same for our own criu in a cgroup that turned out to be somebody else's.
 const OTHERS_PATIENCE = 500;
-
-/** Kills every process of the container's cgroup, and waits (five seconds at most) until they have gone. */
-export function endProcesses(paths: ReadonlyMap<string, string>): void {
-  const deadline = performance.now() + PATIENCE;
-  for (;;) {
-    const pids = pidsBelow(mainDirectory(paths));
-    if (pids.length === 0 || performance.now() > deadline) return;
-    for (const pid of pids) sendSignal(pid, SIGKILL);
-    Bun.sleepSync(5);
-  }
-}
 
 /**
  * Removes the container's cgroups, with the parents in `made`.
@@ -279,7 +154,7 @@ export function removeCgroups(
     if (performance.now() > deadline && !ours) break; // its user removes it
     if (performance.now() > deadline)
       throw new ThawError(`unable to remove container's cgroup: ${failures.join("; ")}`);
-    if (ours) unfreeze(paths);
+    if (ours) thawBelow(paths);
     if (ours) for (const pid of pidsBelow(mainDirectory(paths))) sendSignal(pid, SIGKILL);
     Bun.sleepSync(5);
   }

@@ -11,7 +11,7 @@
 
 import { readdirSync, readlinkSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { endProcesses } from "../cgroups/manager.ts";
+import { endProcesses } from "../cgroups/end.ts";
 import { readLog, realErrors } from "../criu/log.ts";
 import { describe, ThawError } from "../errors/errors.ts";
 import { AT_FDCWD, O_RDWR, type OwnedFd, openAt, owned, pipe } from "../linux/fd.ts";

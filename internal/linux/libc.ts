@@ -14,9 +14,12 @@ export const libc = dlopen(LIBC, {
   chdir: { args: ["cstring"], returns: "i32" },
   close: { args: ["i32"], returns: "i32" },
   connect: { args: ["i32", "ptr", "u32"], returns: "i32" },
+  eventfd: { args: ["u32", "i32"], returns: "i32" },
   execve: { args: ["cstring", "ptr", "ptr"], returns: "i32" },
   fchown: { args: ["i32", "u32", "u32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+  inotify_add_watch: { args: ["i32", "cstring", "u32"], returns: "i32" },
+  inotify_init1: { args: ["i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },
   kill: { args: ["i32", "i32"], returns: "i32" },
   mkdirat: { args: ["i32", "cstring", "u32"], returns: "i32" },
@@ -146,6 +149,8 @@ export const ENOENT = 2;
 export const EINTR = 4;
 /** errno(3). */
 export const EAGAIN = 11;
+/** errno(3). */
+export const EBUSY = 16;
 /** errno(3). */
 export const EEXIST = 17;
 /** errno(3). */

@@ -78,11 +78,11 @@ export function openLog(options: LogOptions): Log {
   };
 }
 
-// Only the two reasons that differ in libuv's words matter before libc is loaded.
+// Only the reasons that differ in libuv's words matter before libc is loaded.
 function reason(cause: unknown): string {
   const text = cause instanceof Error ? cause.message : String(cause);
   return (
-    /^[A-Z0-9]+: (.*?)(, open .*)?$/s
+    /^[A-Z0-9]+: (.*?)(, (open|write)\b.*)?$/s
       .exec(text)?.[1]
       ?.replace(/^illegal operation on a directory/, "is a directory") ?? text
   );
@@ -106,6 +106,16 @@ export function writeAll(fd: number, text: string): unknown {
     }
   }
   return undefined;
+}
+
+/**
+ * Writes to standard output: what a command prints is all there, or the command has failed.
+ *
+ * @throws ThawError `write /dev/stdout: no space left on device`, in the words of runc
+ */
+export function print(text: string): void {
+  const failed = writeAll(1, text);
+  if (failed !== undefined) throw new ThawError(`write /dev/stdout: ${reason(failed)}`);
 }
 
 const SHORT = { debug: "DEBU", info: "INFO", warning: "WARN", error: "ERRO" } as const;
@@ -136,13 +146,18 @@ export function rfc3339(date: Date): string {
   return `${local}${offset < 0 ? "-" : "+"}${two(size / 60)}:${two(size % 60)}`;
 }
 
+// TypeScript does not know JSON.rawJSON yet (ECMAScript, JSON.parse source text access).
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
 /**
- * JSON as Go's encoding/json writes it: `<`, `>` and `&` are escaped too.
+ * JSON as Go's encoding/json writes it: `<`, `>` and `&` are escaped too; a bigint is an integer in
+ * full, as runc cannot read a rounded one.
  *
  * @param indent spaces a level; 0 is one line
  */
 export function goJson(value: unknown, indent = 0): string {
-  return JSON.stringify(value, null, indent).replaceAll(
+  const exact = (_: string, one: unknown) => (typeof one === "bigint" ? rawJSON(String(one)) : one);
+  return JSON.stringify(value, exact, indent).replaceAll(
     /[<>&\u2028\u2029]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

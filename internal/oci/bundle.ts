@@ -4,6 +4,7 @@ import { statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { readRegularFile } from "../linux/file.ts";
 import { ENOENT, hasErrno } from "../linux/libc.ts";
+import { isCutShort, parseExact } from "./exact-json.ts";
 import { checkSpecShape } from "./schema.ts";
 import type { Spec, SpecProcess } from "./spec.ts";
 
@@ -44,7 +45,7 @@ function isDirectory(path: string): boolean {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+    return parseExact(text);
   } catch (cause) {
     if (text.trim() === "") throw new ThawError("EOF", { hint: `${CONFIG} is empty` });
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -52,24 +53,6 @@ function parse(text: string): unknown {
       hint: `correct ${CONFIG} in the bundle`,
     });
   }
-}
-
-/** Integers a double cannot hold (limits of "unlimited", seccomp masks) become bigints. */
-function exact(_key: string, value: unknown, context: { source: string }): unknown {
-  const rounded =
-    typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
-  return rounded && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
-}
-
-/** Whether a string, a list or an object is still open at the end. */
-function isCutShort(text: string): boolean {
-  let depth = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{}]/gs)) {
-    if (token.startsWith('"')) {
-      if (token.length === 1 || !token.endsWith('"') || /[^\\](\\\\)*\\"$/.test(token)) return true;
-    } else depth += token === "[" || token === "{" ? 1 : -1;
-  }
-  return depth > 0;
 }
 
 const HINT = { hint: `correct process in ${CONFIG}` };

@@ -22,7 +22,7 @@ export function cgroupConfig(
   return {
     ...place(spec, id),
     devices: [...(resources.devices ?? []).map(toRule), ...defaults],
-    ...dropZeros(limits(resources)),
+    ...dropZeros(cgroupLimits(resources)),
   };
 }
 
@@ -56,9 +56,11 @@ function toRule(rule: SpecDeviceRule, index: number): DeviceRule {
   };
 }
 
-type Limits = { [key in keyof Cgroup]?: Cgroup[key] | null | undefined };
+/** Limits that were given, those of zero too. */
+export type Limits = { [key in keyof Cgroup]?: Cgroup[key] | null | undefined };
 
-function limits(r: SpecResources): Limits {
+/** `linux.resources`, all but the rules for devices, in libcontainer's names. */
+export function cgroupLimits(r: SpecResources): Limits {
   const { memory, cpu, blockIO } = r;
   return {
     memory: memory?.limit,
@@ -93,7 +95,7 @@ function limits(r: SpecResources): Limits {
     })),
     net_cls_classid_u: r.network?.classID,
     rdma: rdma(r.rdma),
-    cpu_weight: cpu?.shares ? cpuWeight(cpu.shares) : undefined,
+    cpu_weight: cpu?.shares == null ? undefined : cpuWeight(cpu.shares),
     unified: r.unified,
     memory_check_before_update: memory?.checkBeforeUpdate === true ? true : undefined,
   };
@@ -102,16 +104,19 @@ function limits(r: SpecResources): Limits {
 // Pointers in Go: a zero that was given is kept.
 const KEEP_ZERO = new Set(["cpu_burst", "cpu_idle", "memory_swappiness"]);
 
-function dropZeros(values: Limits): Omit<Cgroup, "devices"> {
-  const empty = (value: unknown) =>
-    value === 0 ||
-    value === "" ||
-    (typeof value === "object" && Object.keys(value ?? {}).length === 0);
-  const kept = Object.entries(values).filter(
-    ([key, value]) =>
-      value !== null && value !== undefined && (KEEP_ZERO.has(key) || !empty(value)),
+/** Whether a value is one that Go leaves out of state.json. */
+export function isDropped(key: string, value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  if (KEEP_ZERO.has(key)) return false;
+  return (
+    value === 0 || value === "" || (typeof value === "object" && Object.keys(value).length === 0)
   );
-  return Object.fromEntries(kept);
+}
+
+function dropZeros(values: Limits): Omit<Cgroup, "devices"> {
+  return Object.fromEntries(
+    Object.entries(values).filter(([key, value]) => !isDropped(key, value)),
+  );
 }
 
 const place = (device: SpecBlockDevice) => ({ major: device.major ?? 0, minor: device.minor ?? 0 });
@@ -142,6 +147,7 @@ function rdma(limits: SpecResources["rdma"]): Cgroup["rdma"] {
  * opencontainers/cgroups 0.0.4, with 1024 shares as weight 100.
  */
 function cpuWeight(shares: number): number {
+  if (shares === 0) return 0; // not set
   // A value of more than 53 bits is a bigint, which compares but does not compute with numbers.
   if (shares <= 2) return 1;
   if (shares >= 262144) return 10000;

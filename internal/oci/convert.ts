@@ -155,7 +155,8 @@ function toMount(mount: SpecMount, bundle: string, warnings: string[]): Mount {
   };
 }
 
-const NAMESPACES: Record<string, string> = {
+/** Types of namespaces: of config.json, and as libcontainer names them. */
+export const NAMESPACES: Readonly<Record<string, string>> = {
   pid: "NEWPID",
   network: "NEWNET",
   mount: "NEWNS",

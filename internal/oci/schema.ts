@@ -5,6 +5,7 @@
  */
 
 import { ThawError } from "../errors/errors.ts";
+import type { SpecResources } from "./spec.ts";
 
 /** Names of Go's scalar types. */
 type Scalar = "string" | "bool" | "int" | "uint16" | "uint32" | "uint64" | "int64";
@@ -200,13 +201,25 @@ const spec = struct("Spec", {
  * @throws ThawError `json: cannot unmarshal number into Go struct field Spec.ociVersion of type string`
  */
 export function checkSpecShape(value: unknown): unknown {
-  return walk(value, spec, { struct: "", path: "" });
+  const hint = "correct config.json in the bundle";
+  return walk(value, spec, { struct: "", path: "", hint });
+}
+
+/**
+ * The same for a document that is `linux.resources` alone.
+ *
+ * @param hint what to do about it when it is wrong
+ * @throws ThawError `json: cannot unmarshal string into Go struct field LinuxMemory.memory.limit of type int64`
+ */
+export function checkResourcesShape(value: unknown, hint: string): SpecResources {
+  return walk(value, resources, { struct: "", path: "", hint }) as SpecResources;
 }
 
 /** Where in the document: the Go struct around it, and the path as Go names it. */
 interface Place {
   readonly struct: string;
   readonly path: string;
+  readonly hint: string;
 }
 
 function walk(value: unknown, shape: Shape, place: Place): unknown {
@@ -224,13 +237,21 @@ function walk(value: unknown, shape: Shape, place: Place): unknown {
   if ("map" in shape)
     return Object.fromEntries(entries.map(([key, one]) => [key, orZero(one, shape.map, place)]));
   const kept = entries.flatMap(([key, one]) => {
-    const field = Object.hasOwn(shape.fields, key) ? shape.fields[key] : undefined;
+    const name = fieldName(shape.fields, key);
+    const field = Object.hasOwn(shape.fields, name) ? shape.fields[name] : undefined;
     if (one === null) return [];
     if (field === undefined) return [[key, one] as const];
-    const path = place.path === "" ? key : `${place.path}.${key}`;
-    return [[key, walk(one, field, { struct: shape.struct, path })] as const];
+    const path = place.path === "" ? name : `${place.path}.${name}`;
+    return [[name, walk(one, field, { ...place, struct: shape.struct, path })] as const];
   });
   return Object.fromEntries(kept);
+}
+
+// Go takes a key in any case when there is none that fits exactly.
+function fieldName(fields: Readonly<Record<string, Shape>>, key: string): string {
+  if (Object.hasOwn(fields, key)) return key;
+  const same = (name: string) => name.toLowerCase() === key.toLowerCase();
+  return Object.keys(fields).find(same) ?? key;
 }
 
 function orZero(value: unknown, shape: Shape, place: Place): unknown {
@@ -269,7 +290,7 @@ function mismatch(value: unknown, shape: Shape, place: Place, shown?: string): T
       ? `value of type ${type}`
       : `struct field ${place.struct}.${place.path} of type ${type}`;
   return new ThawError(`json: cannot unmarshal ${shown ?? kind} into Go ${target}`, {
-    hint: "correct config.json in the bundle",
+    hint: place.hint,
   });
 }
 

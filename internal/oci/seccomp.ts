@@ -18,7 +18,8 @@ interface SpecSeccomp {
 }
 
 // Numbers of libcontainer/configs (iota from 1).
-const ACTIONS = [
+/** Actions without `SCMP_ACT_`. */
+export const ACTIONS = [
   "KILL",
   "ERRNO",
   "TRAP",
@@ -29,11 +30,14 @@ const ACTIONS = [
   "KILL_THREAD",
   "KILL_PROCESS",
 ];
-const OPERATORS = ["EQ", "NE", "GT", "GE", "LT", "LE", "MASKED_EQ"];
-const ARCHITECTURES: Record<string, string> = {
+/** Operators without `SCMP_CMP_`. */
+export const OPERATORS = ["EQ", "NE", "GT", "GE", "LT", "LE", "MASKED_EQ"];
+/** Architectures without `SCMP_ARCH_`, and libcontainer's names of them. */
+export const ARCHITECTURES: Record<string, string> = {
   X86: "x86",
   X86_64: "amd64",
   X32: "x32",
+  LOONGARCH64: "loong64",
   ARM: "arm",
   AARCH64: "arm64",
   MIPS: "mips",

@@ -10,7 +10,8 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { cgroupsOf, unfreeze } from "../cgroups/manager.ts";
+import { thawBelow } from "../cgroups/freezer.ts";
+import { cgroupsOf } from "../cgroups/manager.ts";
 import { pipedStdio } from "../console/piped.ts";
 import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
 import { terminalStdio } from "../console/terminal.ts";
@@ -173,7 +174,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     left.settled();
     return init;
   } catch (error) {
-    unfreeze(plan.cgroup.paths); // criu is in it too
+    thawBelow(plan.cgroup.paths); // criu is in it too
     throw explainFailure(lazy?.failure() ?? error, {
       images: plan.imagePath,
       logPath: images.log,
@@ -266,7 +267,7 @@ async function checkVersion(criu: CriuSession, plan: RestorePlan): Promise<void>
 /** Init ends with the container, also when somebody has frozen it. */
 function ownInit(pid: number, plan: RestorePlan, container: AsyncDisposableStack): Child {
   return container.adopt(adopt(pid), (child) => {
-    unfreeze(plan.cgroup.paths);
+    thawBelow(plan.cgroup.paths);
     child.kill();
   });
 }

@@ -7,8 +7,10 @@ import { readRegularFile } from "../linux/file.ts";
 import { EACCES, ENOENT, hasErrno } from "../linux/libc.ts";
 import { unmountTree } from "../linux/mount.ts";
 import { removeTree } from "../linux/tree.ts";
+import { goJson } from "../log/log.ts";
 import type { Cgroup, Hook, Namespace } from "../oci/config.ts";
-import { type ProcessId, readRecord } from "./state.ts";
+import { parseExact } from "../oci/exact-json.ts";
+import { type ProcessId, readRecord, writeAtomically } from "./state.ts";
 
 /** What of state.json the commands use, with what runc 1.4 leaves out put back. */
 export interface StoredState {
@@ -26,6 +28,8 @@ export interface StoredState {
   readonly cgroup: Cgroup;
   /** Controller to absolute directory; may be empty. */
   readonly cgroupPaths: ReadonlyMap<string, string>;
+  /** Whether the configuration asks for Intel RDT. */
+  readonly intelRdt: boolean;
 }
 
 /** There is no container of that name. */
@@ -43,6 +47,23 @@ const MAX_STATE = 10_000_000;
  */
 export function readState(root: string, id: string): StoredState {
   const path = join(root, id, "state.json");
+  return interpret(readDocument(root, id), path);
+}
+
+/**
+ * Records other limits, and whatever else `config.cgroups` says, in state.json; all else in it stays,
+ * and whoever reads it sees the old or the new.
+ *
+ * @throws NoContainerError, SyscallError `write PATH: …`; state.json is as it was
+ */
+export function saveCgroup(root: string, id: string, cgroup: Cgroup): void {
+  const state = readDocument(root, id);
+  state.config.cgroups = cgroup;
+  writeAtomically(join(root, id), "state.json", goJson(state));
+}
+
+function readDocument(root: string, id: string): Json {
+  const path = join(root, id, "state.json");
   let text: string;
   try {
     text = readRegularFile(path, MAX_STATE).toString();
@@ -51,7 +72,7 @@ export function readState(root: string, id: string): StoredState {
     if (hasErrno(error, EACCES)) throw new ThawError(describe(error), { hint: "run thaw as root" });
     throw error;
   }
-  return interpret(parse(text, path), path);
+  return parse(text, path);
 }
 
 function missing(root: string, id: string): NoContainerError {
@@ -66,7 +87,7 @@ function missing(root: string, id: string): NoContainerError {
 /** JSON, or an error that begins as Go's encoding/json words it. */
 function parse(text: string, path: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExact(text);
   } catch (error) {
     throw damaged(goReason(text, describe(error)), path);
   }
@@ -110,6 +131,7 @@ function interpret(state: Json, path: string): StoredState {
     })),
     poststop: list(config.Hooks?.poststop).map(toHook),
     cgroup: config.cgroups,
+    intelRdt: typeof config.intel_rdt === "object" && config.intel_rdt !== null,
     cgroupPaths: new Map(
       Object.entries(state.cgroup_paths ?? {}).filter(
         (entry): entry is [string, string] => typeof entry[1] === "string",

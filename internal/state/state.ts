@@ -23,6 +23,7 @@ import { join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
 import { EEXIST, ENOENT, ENOTDIR, hasErrno, SyscallError, wrapFs } from "../linux/libc.ts";
 import { startTime } from "../linux/process.ts";
+import { goJson } from "../log/log.ts";
 import type { Config } from "../oci/config.ts";
 
 /** The whole of state.json, in runc's order. */
@@ -188,7 +189,7 @@ export function claimState(root: string, id: string): ClaimedState {
       writeAtomically(path, LAZY_PAGES, JSON.stringify({ version: 1, guardian }));
       return join(path, LAZY_PAGES);
     },
-    save: (state) => writeAtomically(path, "state.json", stringify(state)),
+    save: (state) => writeAtomically(path, "state.json", goJson(state)),
     settle: () => {
       const root = join(path, "criu-root");
       wrapFs(`rmdir ${root}`, () => rmdirSync(root));
@@ -198,16 +199,6 @@ export function claimState(root: string, id: string): ClaimedState {
       if (isOurs()) removeStateDirectory(path);
     },
   };
-}
-
-// TypeScript does not know JSON.rawJSON yet (ECMAScript, JSON.parse source text access).
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
-
-/** JSON with integers of 64 bits in full: runc cannot read them rounded. */
-function stringify(state: State): string {
-  return JSON.stringify(state, (_, value) =>
-    typeof value === "bigint" ? rawJSON(String(value)) : value,
-  );
 }
 
 /** mkdir -p with mode 0700, worded like Go's os.MkdirAll: the first directory that failed. */
@@ -223,7 +214,12 @@ function makeDirectories(path: string): void {
   }
 }
 
-function writeAtomically(directory: string, name: string, text: string): void {
+/**
+ * Writes a file of a state directory beside it and renames it.
+ *
+ * @throws SyscallError `write PATH: …`; the old file stays
+ */
+export function writeAtomically(directory: string, name: string, text: string): void {
   const temporary = join(directory, `.${name}.new`);
   wrapFs(`write ${join(directory, name)}`, () => {
     const fd = openSync(temporary, "w", 0o600);

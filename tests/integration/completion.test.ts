@@ -89,7 +89,7 @@ test.each([[[]], [["bash", "zsh"]]])("thaw completion %p wants one shell", (args
 test("a script that cannot be written is an error", () => {
   const { status, stderr } = run(["sh", "-c", `${THAW} completion bash > /dev/full`]);
   expect(status).toBe(1);
-  expect(stderr).toContain('msg="write standard output: no space left on device"');
+  expect(stderr).toContain('msg="write /dev/stdout: no space left on device"');
 });
 
 const longFlags = (table: object) => Object.keys(table).map((name) => `--${name}`);

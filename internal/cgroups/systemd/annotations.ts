@@ -1,8 +1,8 @@
 /** Unit properties that config.json asks for by `org.systemd.property.*` annotations. Pure. @module */
 
 import { ThawError } from "../../errors/errors.ts";
+import { toUint64 } from "../../oci/go.ts";
 import type { Spec } from "../../oci/spec.ts";
-import { toUint64 } from "./go.ts";
 import type { Property } from "./property.ts";
 import { parseVariant, type Value } from "./variant.ts";
 

@@ -6,28 +6,21 @@
  * @module
  */
 
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../../errors/errors.ts";
 import { sendSignal } from "../../linux/process.ts";
 import { type Interrupts, SIGKILL } from "../../linux/signal.ts";
 import type { Cgroup } from "../../oci/config.ts";
 import type { CgroupDriver, CgroupRequest, ContainerCgroup } from "../driver.ts";
+import { thawBelow } from "../freezer.ts";
 import { UNIFIED } from "../hierarchies.ts";
-import {
-  enableControllers,
-  enterHierarchy,
-  isV2,
-  mainDirectory,
-  pidsBelow,
-  refuseBusyCgroup,
-  refuseLimits,
-  removeCgroups,
-  setLimits,
-  unfreeze,
-} from "../manager.ts";
+import { refuseLimits, setLimits } from "../limits.ts";
+import { enableControllers, enterHierarchy, refuseBusyCgroup, removeCgroups } from "../manager.ts";
+import { isV2, mainDirectory, pidsBelow } from "../paths.ts";
 import { annotationProperties } from "./annotations.ts";
 import { SystemdBus } from "./bus.ts";
+import { systemdHost } from "./host.ts";
 import { resourceProperties, roundedQuota, startProperties } from "./properties.ts";
 import type { Property } from "./property.ts";
 import { placeByUnit, refuseUnitName, sliceName, unitName, unitPaths } from "./unit.ts";
@@ -87,12 +80,7 @@ class Scope implements ContainerCgroup {
   }
 
   #resources(version: number) {
-    return resourceProperties(this.config, {
-      version,
-      unified: isV2(this.paths),
-      groups: () => readFileSync("/proc/devices", "utf8"),
-      exists: existsSync,
-    });
+    return resourceProperties(this.config, systemdHost(this.paths, version));
   }
 
   /** Starts the unit; a failed one of that name is made forgotten, and one that ends waited for. */
@@ -151,7 +139,7 @@ class Scope implements ContainerCgroup {
   }
 
   async #remove(made: readonly string[]): Promise<void> {
-    unfreeze(this.paths);
+    thawBelow(this.paths);
     // systemd asks first and waits long; whatever is left here has no right to go on.
     for (const pid of pidsBelow(mainDirectory(this.paths))) sendSignal(pid, SIGKILL);
     try {

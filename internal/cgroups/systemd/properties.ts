@@ -3,9 +3,9 @@
 import { ThawError } from "../../errors/errors.ts";
 import { goQuote } from "../../log/log.ts";
 import type { Cgroup } from "../../oci/config.ts";
+import { parseInteger, toUint64 } from "../../oci/go.ts";
 import { swapMax } from "../v2/limits.ts";
 import { type DeviceHost, deviceProperties } from "./devices.ts";
-import { parseInteger, toUint64 } from "./go.ts";
 import { boolean, type Property, string, uint64 } from "./property.ts";
 
 /** The host's systemd and cgroups. */
@@ -69,8 +69,22 @@ function roundQuota(quota: bigint, given: bigint): { quota: bigint; perSecond: b
  */
 export function resourceProperties(cgroup: Cgroup, host: SystemdHost): ResourceProperties {
   const warnings: string[] = [];
+  const devices = deviceProperties(cgroup.devices, host, warnings);
+  const limits = limitProperties(cgroup, host);
+  return {
+    properties: [...devices, ...limits.properties],
+    warnings: [...warnings, ...limits.warnings],
+  };
+}
+
+/**
+ * The same without the rules for devices.
+ *
+ * @throws ThawError in runc's words
+ */
+export function limitProperties(cgroup: Cgroup, host: SystemdHost): ResourceProperties {
+  const warnings: string[] = [];
   const properties = [
-    ...deviceProperties(cgroup.devices, host, warnings),
     ...(host.unified ? unifiedLimits(cgroup, host, warnings) : legacyLimits(cgroup)),
     ...cpuQuota(cgroup.cpu_quota ?? 0, cgroup.cpu_period ?? 0, host),
     ...tasksMax(cgroup.pids_limit),

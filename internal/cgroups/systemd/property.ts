@@ -1,6 +1,6 @@
 /** Properties of a unit, in the form busctl(1) takes them. Pure. @module */
 
-import { toUint64 } from "./go.ts";
+import { toUint64 } from "../../oci/go.ts";
 
 /** A property: its D-Bus signature, and the words of its value. */
 export interface Property {

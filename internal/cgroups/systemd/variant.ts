@@ -7,7 +7,7 @@
 
 import { ThawError } from "../../errors/errors.ts";
 import { goQuote } from "../../log/log.ts";
-import { parseInteger } from "./go.ts";
+import { parseInteger } from "../../oci/go.ts";
 import { Tokens } from "./tokens.ts";
 
 /** A D-Bus value: its signature, and the words busctl(1) takes for it. */

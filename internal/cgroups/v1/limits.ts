@@ -8,6 +8,8 @@ export interface LimitWrite {
   readonly controller: string;
   readonly file: string;
   readonly value: string;
+  /** When the kernel refuses it, the next value may change that: it is tried again then. */
+  readonly again?: true;
 }
 
 /** What the host offers, for the choices that depend on it. */
@@ -15,7 +17,7 @@ export interface HostFacts {
   /** Whether the file exists in the container's cgroup of that controller. */
   exists(controller: string, file: string): boolean;
   /** memory.limit_in_bytes of the container's cgroup now. */
-  memoryLimit(): number;
+  memoryLimit(): bigint;
 }
 
 /**
@@ -34,22 +36,16 @@ export function limitWrites(cgroup: Cgroup, host: HostFacts): LimitWrite[] {
       ["cpuset.mems", cgroup.cpuset_mems],
     ]),
     ...memoryWrites(cgroup, host),
-    ...group("cpu", [
-      ["cpu.shares", cgroup.cpu_shares],
-      ["cpu.rt_period_us", cgroup.cpu_rt_period],
-      ["cpu.rt_runtime_us", cgroup.cpu_rt_quota],
-      ["cpu.cfs_period_us", cgroup.cpu_period],
-      ["cpu.cfs_quota_us", cgroup.cpu_quota],
-      ["cpu.cfs_burst_us", cgroup.cpu_burst],
-      ["cpu.idle", cgroup.cpu_idle],
-    ]),
+    ...cpuWrites(cgroup, host),
     ...group("pids", [["pids.max", pidsMax(cgroup.pids_limit)]]),
     ...blkioWrites(cgroup, host),
-    ...(cgroup.hugetlb_limit ?? []).map(({ page_size, limit }) => ({
-      controller: "hugetlb",
-      file: `hugetlb.${page_size}.limit_in_bytes`,
-      value: String(limit),
-    })),
+    ...(cgroup.hugetlb_limit ?? []).flatMap(({ page_size, limit }) => {
+      const reserved = `hugetlb.${page_size}.rsvd.limit_in_bytes`;
+      return group("hugetlb", [
+        [`hugetlb.${page_size}.limit_in_bytes`, limit],
+        [reserved, host.exists("hugetlb", reserved) ? limit : undefined],
+      ]);
+    }),
     ...group("net_cls", [["net_cls.classid", cgroup.net_cls_classid_u]]),
     ...(cgroup.net_prio_ifpriomap ?? []).map(({ interface: name, priority }) => ({
       controller: "net_prio",
@@ -74,6 +70,23 @@ function group(controller: string, values: Values): LimitWrite[] {
   return values.flatMap(([file, value]) =>
     value === undefined ? [] : [{ controller, file, value: String(value) }],
   );
+}
+
+// A period is refused while the old quota does not fit it, a burst likewise.
+function cpuWrites(cgroup: Cgroup, host: HostFacts): LimitWrite[] {
+  const again = (writes: LimitWrite[]) => writes.map((one) => ({ ...one, again: true as const }));
+  const burst = host.exists("cpu", "cpu.cfs_burst_us") ? cgroup.cpu_burst : undefined;
+  return [
+    ...group("cpu", [["cpu.shares", cgroup.cpu_shares]]),
+    ...again(group("cpu", [["cpu.cfs_period_us", cgroup.cpu_period]])),
+    ...again(group("cpu", [["cpu.cfs_burst_us", burst]])),
+    ...group("cpu", [
+      ["cpu.cfs_quota_us", cgroup.cpu_quota],
+      ["cpu.idle", cgroup.cpu_idle],
+    ]),
+    ...again(group("cpu", [["cpu.rt_period_us", cgroup.cpu_rt_period]])),
+    ...group("cpu", [["cpu.rt_runtime_us", cgroup.cpu_rt_quota]]),
+  ];
 }
 
 function pidsMax(limit: number | undefined): string | undefined {

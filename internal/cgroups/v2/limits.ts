@@ -1,12 +1,17 @@
 /** Limits as files of cgroup v2 (opencontainers/cgroups fs2). @module */
 
 import { ThawError } from "../../errors/errors.ts";
+import { goQuote } from "../../log/log.ts";
 import type { BlockDevice, Cgroup } from "../../oci/config.ts";
 
 /** One value to write. */
 export interface LimitWrite {
   readonly file: string;
   readonly value: string;
+  /** When the kernel refuses it, the next value may change that: it is tried again then. */
+  readonly again?: true | undefined;
+  /** A file that config.json names itself, in `unified`. */
+  readonly unified?: true | undefined;
 }
 
 type Values = readonly (readonly [file: string, value: number | string | undefined])[];
@@ -18,27 +23,31 @@ type Values = readonly (readonly [file: string, value: number | string | undefin
  * classes) is left out, as runc leaves it out.
  *
  * @param exists whether a file exists in the container's cgroup
- * @throws ThawError for memory limits that contradict each other
+ * @throws ThawError for memory limits that contradict each other, `unified resource "x" must be …`
  */
 export function limitWrites(cgroup: Cgroup, exists: (file: string) => boolean): LimitWrite[] {
   const values: Values = [
-    ["cpuset.cpus", cgroup.cpuset_cpus],
-    ["cpuset.mems", cgroup.cpuset_mems],
     [
       "pids.max",
       maximum(cgroup.pids_limit, cgroup.pids_limit !== undefined && cgroup.pids_limit < 0),
     ],
-    ["memory.swap.max", swapMax(cgroup)],
+    ["memory.swap.max", swapWrite(cgroup, exists)],
     ["memory.max", maximum(cgroup.memory, cgroup.memory === -1)],
     ["memory.low", maximum(cgroup.memory_reservation, cgroup.memory_reservation === -1)],
-    ["cpu.weight", cgroup.cpu_weight],
-    ["cpu.idle", cgroup.cpu_idle],
-    ["cpu.max", cpuMax(cgroup)],
-    ["cpu.max.burst", cgroup.cpu_burst],
     ...ioValues(cgroup, exists),
-    ...(cgroup.hugetlb_limit ?? []).map(
-      ({ page_size, limit }) => [`hugetlb.${page_size}.max`, limit] as const,
-    ),
+    ["cpu.idle", cgroup.cpu_idle],
+    ["cpu.weight", cgroup.cpu_weight],
+    [BURST, exists(BURST) ? cgroup.cpu_burst : undefined],
+    ["cpu.max", cpuMax(cgroup)],
+    ["cpuset.cpus", cgroup.cpuset_cpus],
+    ["cpuset.mems", cgroup.cpuset_mems],
+    ...(cgroup.hugetlb_limit ?? []).flatMap(({ page_size, limit }) => {
+      const reserved = `hugetlb.${page_size}.rsvd.max`;
+      return [
+        [`hugetlb.${page_size}.max`, limit] as const,
+        [reserved, exists(reserved) ? limit : undefined] as const,
+      ];
+    }),
     ...Object.entries(cgroup.rdma ?? {}).map(([device, limits]) => {
       const { hca_handles: handles, hca_objects: objects } = limits;
       const parts = [
@@ -48,11 +57,34 @@ export function limitWrites(cgroup: Cgroup, exists: (file: string) => boolean): 
       ];
       return ["rdma.max", parts.join(" ")] as const;
     }),
-    ...Object.entries(cgroup.unified ?? {}),
   ];
-  return values.flatMap(([file, value]) =>
-    value === undefined ? [] : [{ file, value: String(value) }],
+  const limits = values.flatMap(([file, value]) =>
+    value === undefined
+      ? []
+      : [{ file, value: String(value), again: file === BURST ? (true as const) : undefined }],
   );
+  return [...limits, ...unifiedWrites(cgroup.unified ?? {})];
+}
+
+// A burst is refused while the old quota does not fit it.
+const BURST = "cpu.max.burst";
+
+function unifiedWrites(files: Readonly<Record<string, string>>): LimitWrite[] {
+  return Object.entries(files).map(([file, value]) => {
+    if (file.includes("/"))
+      throw new ThawError(`unified resource ${goQuote(file)} must be a file name (no slashes)`);
+    if (!file.includes("."))
+      throw new ThawError(
+        `unified resource ${goQuote(file)} must be in the form CONTROLLER.PARAMETER`,
+      );
+    return { file, value, unified: true };
+  });
+}
+
+// Without swap in the kernel there is none to limit.
+function swapWrite(cgroup: Cgroup, exists: (file: string) => boolean): string | undefined {
+  const most = swapMax(cgroup);
+  return (most === "max" || most === "0") && !exists("memory.swap.max") ? undefined : most;
 }
 
 function maximum(limit: number | undefined, unlimited: boolean): string | undefined {

@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { parseInteger, toUint64 } from "../../../../internal/cgroups/systemd/go.ts";
 import {
   rangeToBytes,
   resourceProperties,
@@ -8,6 +7,7 @@ import {
   startProperties,
 } from "../../../../internal/cgroups/systemd/properties.ts";
 import type { Cgroup } from "../../../../internal/oci/config.ts";
+import { parseInteger, toUint64 } from "../../../../internal/oci/go.ts";
 
 const NOW: SystemdHost = { unified: true, version: 262, groups: () => "", exists: () => false };
 const MOST = "18446744073709551615";

@@ -14,7 +14,7 @@ function writes(limits: Omit<Cgroup, "devices">, host: Host = {}): string[] {
   const { files = ["memory.memsw.limit_in_bytes", "blkio.weight"] } = host;
   const facts = {
     exists: (_: string, file: string) => files.includes(file),
-    memoryLimit: () => host.memory ?? Number(UNLIMITED),
+    memoryLimit: () => BigInt(host.memory ?? UNLIMITED),
   };
   const made = limitWrites({ devices: [], ...limits }, facts);
   for (const { controller, file } of made) expect(file).toStartWith(`${controller}.`);

@@ -1,7 +1,7 @@
 /** Integers as Go's strconv reads them: its errors are part of runc's. Pure. @module */
 
-import { ThawError } from "../../errors/errors.ts";
-import { goQuote } from "../../log/log.ts";
+import { ThawError } from "../errors/errors.ts";
+import { goQuote } from "../log/log.ts";
 
 /** What an integer may be. */
 export interface IntegerType {
