@@ -5,7 +5,8 @@
 
 import { expect, test } from "bun:test";
 import { readFileSync, statfsSync } from "node:fs";
-import { countsOn, type Json, Lab, must, traces, waitFor } from "../support/lab.ts";
+import { countsOn, type Json, Lab, must, THAW, traces, waitFor } from "../support/lab.ts";
+import { updateBoth } from "../support/limits.ts";
 import { Twins } from "../support/side-by-side.ts";
 
 test("the host this runs on has cgroup v2 alone", () => {
@@ -85,6 +86,28 @@ test("a cgroup in use is refused and left as it is", () => {
   countsOn(bundle, bundle.count());
 });
 
+const V2_UPDATES = [
+  ...["", "--memory 64m", "--memory 64M --memory-swap 128m", "--memory 200m", "--memory-swap 300m"],
+  ...["--memory -1", "--memory 100m", "--memory-swap -1", "--memory-swap 10m", "--memory 0"],
+  ...["--memory-reservation 20m", "--memory-reservation -1", "--cpu-share 512", "--cpu-share 1"],
+  ...["--cpu-quota 50000", "--cpu-period 200000", "--cpu-quota -1", "--cpu-period 5"],
+  ...["--cpu-quota 9000 --cpu-period 20000", "--cpu-burst 1000", "--cpu-burst 99999999"],
+  ...["--cpu-idle 1", "--cpu-share 300", "--cpu-idle 0", "--cpu-share 300", "--cpuset-cpus 0"],
+  ...["--cpuset-cpus 0-1 --cpuset-mems 0", "--cpuset-cpus x", "--pids-limit 50"],
+  ...["--pids-limit -1", "--blkio-weight 500"],
+];
+const V2_DOCUMENTS = [
+  { memory: { limit: 99999744, swap: 99999744 } },
+  { memory: { limit: 4096, checkBeforeUpdate: true } },
+  { cpu: { idle: 1, shares: 7 } },
+  { unified: { "memory.high": "50003968", "pids.max": "31" } },
+  { unified: { "no.such": "1" } },
+  { unified: { "memory.such": "1" } },
+  { unified: { "memory/high": "1" } },
+  { unified: { memory: "1" } },
+  { blockIO: { throttleReadBpsDevice: [{ major: 254, minor: 0, rate: 2000000 }] } },
+];
+
 // A view of a hybrid machine has no controllers to speak of; the VM of the suite has them all.
 const available = readFileSync("/sys/fs/cgroup/cgroup.controllers", "utf8").split(/\s+/);
 const hasControllers = ["memory", "pids", "cpu", "cpuset", "io"].every((c) =>
@@ -134,6 +157,49 @@ test.skipIf(!hasControllers)("every limit ends up as with runc", () => {
     "memory.swap.max: 104857600",
     "pids.max: 77",
   ]);
+});
+
+test("events --stats prints runc's line of a container that stands still", () => {
+  using lab = new Lab();
+  const bundle = lab.bundle();
+  const id = lab.id();
+  must(lab.restore(bundle, lab.checkpointed(bundle, id), id));
+  must(lab.thaw(["pause", id]));
+  // Pressure goes on while it stands still.
+  const stats = ({ stdout }: { stdout: string }) =>
+    stdout.replaceAll(/("avg\d+":)[\d.]+/g, "$1N").replaceAll(/(N,"total":)\d+/g, "$1N");
+  const both = () => [lab.runc(["events", "--stats", id]), lab.thaw(["events", "--stats", id])];
+  waitFor(() => {
+    const [runc, thaw] = both().map((ran) => stats(must(ran)));
+    return runc === thaw;
+  }, "both to print the same");
+});
+
+test.skipIf(!hasControllers)("update leaves what runc's leaves", () => {
+  using twins = new Twins((lab, id) => lab.start(lab.bundle(), id));
+  for (const line of V2_UPDATES) updateBoth(twins, line);
+  for (const document of V2_DOCUMENTS) updateBoth(twins, "", JSON.stringify(document));
+});
+
+test.skipIf(!hasControllers)("events end when the last process ends, though the cgroup stays", async () => {
+  using lab = new Lab();
+  const id = lab.id();
+  lab.start(lab.bundle(), id);
+  const follow = ["runc", THAW].map((runtime) =>
+    Bun.spawn([runtime, "--root", lab.root, "events", "--interval", "100ms", id], {
+      stdout: "pipe",
+      stderr: "inherit",
+      timeout: 60_000,
+    }),
+  );
+  const readers = follow.map(({ stdout }) => stdout.getReader());
+  await Promise.all(readers.map((reader) => reader.read())); // both have begun
+  const rest = readers.map(async (reader) => {
+    for (;;) if ((await reader.read()).done) return;
+  });
+  must(lab.thaw(["kill", id, "KILL"]));
+  expect(await Promise.all(follow.map(({ exited }) => exited))).toEqual([0, 0]);
+  await Promise.all(rest);
 });
 
 test("ps, pause, resume, kill and delete do what runc's do", () => {

@@ -18,6 +18,8 @@ import {
   traces,
   waitFor,
 } from "../support/lab.ts";
+import { updateBoth } from "../support/limits.ts";
+import { type Twin, Twins } from "../support/side-by-side.ts";
 import { steadyBundle } from "../support/steady.ts";
 
 // Milliseconds; an emulated machine on a busy one is slow.
@@ -146,6 +148,29 @@ test("without cgroupsPath and limits it is runc-ID.scope in system.slice, again 
   must(runcRestore(lab, bundle, image, id));
   expect(thaw).toEqual(look(lab, id, unit));
   expect(thaw.cgroup_paths[""]).toBe(`/sys/fs/cgroup/system.slice/${unit}`);
+});
+
+test("update sets the properties and files that runc's sets", () => {
+  const make = (lab: Lab, id: string) => {
+    const bundle = lab.bundle(undefined, (config: Json) => {
+      config.linux.resources = { memory: { limit: 209715200 }, cpu: { quota: 150500 } };
+    });
+    lab.start(bundle, id);
+  };
+  using twins = new Twins(make, ["--systemd-cgroup"]);
+  const unit = ({ lab, id }: Twin) => ({
+    unit: show(`runc-${id}.scope`).map((line) =>
+      line.replaceAll(id, "ID").replaceAll(lab.path, "/"),
+    ),
+  });
+  const update = (line: string, document?: string) => updateBoth(twins, line, document, unit);
+  for (const line of [
+    ...["--memory 64m --memory-swap 128m", "--memory -1", "--cpu-quota 123456", "--cpu-share 300"],
+    ...["--cpuset-cpus 0 --cpuset-mems 0", "--pids-limit 50", "--cpuset-cpus x", "--cpu-idle 1"],
+  ])
+    update(line);
+  update("", JSON.stringify({ unified: { "memory.high": "50003968", "cpu.max": "5000 10000" } }));
+  update("", JSON.stringify({ memory: { limit: 4096, checkBeforeUpdate: true } }));
 });
 
 test("in the foreground the unit ends with the container", () => {

@@ -4,75 +4,17 @@
  */
 
 import { expect, test } from "bun:test";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { type Json, Lab, must, run, waitFor } from "../support/lab.ts";
-import { type Twin, Twins } from "../support/side-by-side.ts";
+import { type Json, Lab, must, run, THAW, waitFor } from "../support/lab.ts";
+import { limitsOf, updateBoth } from "../support/limits.ts";
+import { Twins } from "../support/side-by-side.ts";
 import { steadyBundle } from "../support/steady.ts";
-
-const LIMITS: Readonly<Record<string, readonly string[]>> = {
-  memory: [
-    "memory.limit_in_bytes",
-    "memory.memsw.limit_in_bytes",
-    "memory.soft_limit_in_bytes",
-    "memory.swappiness",
-  ],
-  cpu: [
-    "cpu.shares",
-    "cpu.cfs_period_us",
-    "cpu.cfs_quota_us",
-    "cpu.cfs_burst_us",
-    "cpu.idle",
-    "cpu.rt_period_us",
-    "cpu.rt_runtime_us",
-  ],
-  cpuset: ["cpuset.cpus", "cpuset.mems"],
-  pids: ["pids.max"],
-  blkio: ["blkio.bfq.weight", "blkio.throttle.read_bps_device", "blkio.throttle.write_iops_device"],
-};
-
-/** Every limit as the kernel has it, and as state.json has it. */
-function limitsOf({ lab, id }: Pick<Twin, "lab" | "id">): Json {
-  const { cgroup_paths: paths, config, ...rest } = lab.state(id);
-  const files = Object.entries(LIMITS).flatMap(([controller, names]) =>
-    names.map((name) => {
-      const path = join(paths[controller], name);
-      return [name, existsSync(path) ? readFileSync(path, "utf8").trim() : "none"];
-    }),
-  );
-  const { name: _, ...cgroups } = config.cgroups;
-  return {
-    files: Object.fromEntries(files),
-    cgroups,
-    keys: [Object.keys(rest), Object.keys(config)],
-  };
-}
-
-/** Runs an update on both; what each says, and all limits then, must be the same. */
-function update(twins: Twins, line: string, resources?: string): void {
-  const outcomes = twins.both.map((twin) => {
-    const { lab, id, runtime } = twin;
-    const file = join(lab.path, "resources.json");
-    if (resources !== undefined) writeFileSync(file, resources);
-    const words = line.split(" ").filter(Boolean);
-    const given = resources === undefined ? words : ["--resources", file, ...words];
-    const { status, stdout, stderr } = run([runtime, "--root", lab.root, "update", ...given, id]);
-    const said = stderr
-      .split("\n")
-      // runc means to put back the old limits and sets the refused ones a second time.
-      .filter((text) => text !== "" && !text.includes("Setting back cgroup configs failed"))
-      .flatMap((text) => /level=(\w+) msg="?(.*?)(; .*)?"?$/.exec(text)?.slice(1, 3) ?? text)
-      .map((text) => text.replaceAll(id, "ID").replaceAll(lab.path, "/LAB"))
-      .map((text) => text.replace(/(usage: )\d+/g, "$1N"));
-    return { status, stdout: status === 0 ? stdout : "", said, limits: limitsOf(twin) };
-  });
-  expect({ line, resources, ...outcomes[1] }).toEqual({ line, resources, ...outcomes[0] } as Json);
-}
 
 test("each flag, and what is refused", () => {
   using twins = new Twins((lab, id) => lab.start(steadyBundle(lab), id));
   const both = (...lines: string[]) => {
-    for (const line of lines) update(twins, line);
+    for (const line of lines) updateBoth(twins, line);
   };
   both(
     "",
@@ -95,7 +37,9 @@ test("each flag, and what is refused", () => {
   both(
     "--cpu-share 512",
     "--cpu-share 1",
+    "--cpu-share 512",
     "--cpu-share 999999999",
+    "--cpu-share 512",
     "--cpu-share x",
     "--cpu-share 0",
   );
@@ -124,7 +68,7 @@ test("each key of a document, and what is refused", () => {
   using twins = new Twins((lab, id) => lab.start(steadyBundle(lab), id));
   const both = (...documents: (Json | string)[]) => {
     for (const one of documents)
-      update(twins, "", typeof one === "string" ? one : JSON.stringify(one));
+      updateBoth(twins, "", typeof one === "string" ? one : JSON.stringify(one));
   };
   const memory = { limit: 33554432, swap: 67108864, reservation: 20971520 };
   const cpu = { shares: 500, quota: 10000, period: 50000, burst: 0, cpus: "0", mems: "0" };
@@ -164,9 +108,9 @@ test("containers that are paused, created, stopped, restored, or not there", () 
     const bundle = steadyBundle(lab);
     must(lab.restore(bundle, lab.checkpointed(bundle, id), id));
   });
-  update(twins, "--memory 64m --pids-limit 20 --cpu-share 300");
+  updateBoth(twins, "--memory 64m --pids-limit 20 --cpu-share 300");
   twins.same("pause ID");
-  update(twins, "--memory 65m");
+  updateBoth(twins, "--memory 65m");
   twins.same("state ID");
   twins.same("kill ID KILL");
   waitFor(() => twins.both.every(({ lab, id }) => lab.status(id) === "stopped"), "both to stop");
@@ -210,14 +154,11 @@ test("a document from a pipe that stays open is read no further than its end", a
   using lab = new Lab();
   const id = lab.id();
   lab.start(steadyBundle(lab), id);
-  const thaw = Bun.spawn(
-    [process.env["THAW"] ?? "dist/thaw", "--root", lab.root, "update", "-r", "-", id],
-    {
-      stdin: "pipe",
-      stderr: "inherit",
-      timeout: 20_000,
-    },
-  );
+  const thaw = Bun.spawn([THAW, "--root", lab.root, "update", "-r", "-", id], {
+    stdin: "pipe",
+    stderr: "inherit",
+    timeout: 20_000,
+  });
   thaw.stdin.write('{"pids":{"limit"');
   await thaw.stdin.flush();
   await Bun.sleep(50);

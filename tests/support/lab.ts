@@ -114,12 +114,13 @@ export class Lab implements Disposable {
   /** `--root` of all runtimes here. */
   readonly root = join(this.path, "root");
   readonly #ids = new Set<string>();
-  readonly #globals: readonly string[];
+  /** Options before every command. */
+  readonly globals: readonly string[];
   #next = 0;
 
   /** @param globals options before the command for every runtime here, such as --systemd-cgroup */
   constructor(globals: readonly string[] = []) {
-    this.#globals = globals;
+    this.globals = globals;
   }
 
   /** An id no other lab uses, so that cgroups do not clash. */
@@ -167,7 +168,7 @@ export class Lab implements Disposable {
   /** `runc run -d` with /dev/null as stdio; waits for a file in the rootfs. */
   start(bundle: Bundle, id: string, ready = "tmp/n"): void {
     this.#ids.add(id);
-    const runc = ["runc", "--root", this.root, ...this.#globals];
+    const runc = ["runc", "--root", this.root, ...this.globals];
     const argv = [...runc, "run", "-d", "--bundle", bundle.path, id];
     const log = join(this.path, "runc-run.err");
     const done = Bun.spawnSync(["sh", "-c", 'exec "$@" >/dev/null 2>/dev/null', "sh", ...argv], {
@@ -202,13 +203,13 @@ export class Lab implements Disposable {
 
   /** Runs runc on this lab's root. */
   runc(args: readonly string[], options: RunOptions = {}): Ran {
-    return run(["runc", "--root", this.root, ...this.#globals, ...args], options);
+    return run(["runc", "--root", this.root, ...this.globals, ...args], options);
   }
 
   /** Runs thaw on this lab's root. */
   thaw(args: readonly string[], options: RunOptions = {}): Ran {
     for (const word of args) if (word.startsWith(this.path.slice(5))) this.#ids.add(word);
-    return run([THAW, "--root", this.root, ...this.#globals, ...args], options);
+    return run([THAW, "--root", this.root, ...this.globals, ...args], options);
   }
 
   /** `thaw restore -d` of an image, with more flags before the id. */

@@ -23,10 +23,13 @@ export class Twins implements Disposable {
   readonly runc: Twin;
   readonly thaw: Twin;
 
-  /** @param make makes the container of one of them, if there is to be one */
-  constructor(make?: (lab: Lab, id: string) => void) {
+  /**
+   * @param make makes the container of one of them, if there is to be one
+   * @param globals options before every command, such as --systemd-cgroup
+   */
+  constructor(make?: (lab: Lab, id: string) => void, globals: readonly string[] = []) {
     const twin = (runtime: string): Twin => {
-      const lab = new Lab();
+      const lab = new Lab(globals);
       const id = lab.id();
       make?.(lab, id);
       return { lab, id, runtime };
@@ -68,7 +71,7 @@ function observed(twin: Twin, line: string): Observed {
   const pid = pidOf(twin);
   const log = join(lab.path, "log.json");
   rmSync(log, { force: true });
-  const base = [runtime, "--root", lab.root];
+  const base = [runtime, "--root", lab.root, ...lab.globals];
   const ran = run([...base, "--log", log, "--log-format", "json", ...words]);
   const records = existsSync(log) ? readFileSync(log, "utf8").split("\n").filter(Boolean) : [];
   const plain = (text: string) => normal(text, twin, pid);
