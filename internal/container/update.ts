@@ -1,7 +1,6 @@
 /** Changing the limits of a container that runs. @module */
 
 import { changeLimits, settledLimits } from "../cgroups/limits.ts";
-import type { Cgroup } from "../oci/config.ts";
 import type { SpecResources } from "../oci/spec.ts";
 import { mergeResources } from "../oci/update.ts";
 import { saveCgroup } from "../state/load.ts";
@@ -21,24 +20,19 @@ export async function updateContainer(
   warn: (message: string) => void,
 ): Promise<void> {
   const { id, root, state, cgroupPaths } = container;
-  const cgroup = settledLimits(cgroupPaths, mergeResources(state.cgroup, changes));
+  const merged = settledLimits(cgroupPaths, mergeResources(state.cgroup, changes));
   if (statusOf(container) === "stopped") throw new NotRunningError(id);
-  const putBack = await change(container, cgroup, warn);
+  const byUnit = state.cgroup.Systemd === true;
+  const systemd = byUnit ? await import("../cgroups/systemd/update.ts") : undefined;
+  const cgroup = systemd?.settledUnit(merged) ?? merged;
+  const putBack =
+    systemd === undefined
+      ? changeLimits(cgroupPaths, cgroup, warn)
+      : await systemd.changeUnit(cgroupPaths, { old: state.cgroup, cgroup }, warn);
   try {
     saveCgroup(root, id, cgroup);
   } catch (error) {
     await putBack();
     throw error;
   }
-}
-
-/** @returns puts back the old limits */
-async function change(
-  { state, cgroupPaths }: Container,
-  cgroup: Cgroup,
-  warn: (message: string) => void,
-): Promise<() => void | Promise<void>> {
-  if (state.cgroup.Systemd !== true) return changeLimits(cgroupPaths, cgroup, warn);
-  const { changeUnit } = await import("../cgroups/systemd/update.ts");
-  return await changeUnit(cgroupPaths, { old: state.cgroup, cgroup }, warn);
 }

@@ -87,25 +87,26 @@ test("a cgroup in use is refused and left as it is", () => {
 });
 
 const V2_UPDATES = [
-  ...["", "--memory 64m", "--memory 64M --memory-swap 128m", "--memory 200m", "--memory-swap 300m"],
+  ...["", "--memory 64M --memory-swap 128m", "--memory 200m", "--memory-swap 300m"],
   ...["--memory -1", "--memory 100m", "--memory-swap -1", "--memory-swap 10m", "--memory 0"],
-  ...["--memory-reservation 20m", "--memory-reservation -1", "--cpu-share 512", "--cpu-share 1"],
-  ...["--cpu-quota 50000", "--cpu-period 200000", "--cpu-quota -1", "--cpu-period 5"],
+  ...["--memory-reservation 20m", "--memory-reservation -1", "--cpu-share 512"],
+  ...["--cpu-quota 50000", "--cpu-period 200000", "--cpu-period 5"],
   ...["--cpu-quota 9000 --cpu-period 20000", "--cpu-burst 1000", "--cpu-burst 99999999"],
-  ...["--cpu-idle 1", "--cpu-share 300", "--cpu-idle 0", "--cpu-share 300", "--cpuset-cpus 0"],
+  ...["--cpu-idle 1", "--cpu-share 300", "--cpu-idle 0"],
   ...["--cpuset-cpus 0-1 --cpuset-mems 0", "--cpuset-cpus x", "--pids-limit 50"],
   ...["--pids-limit -1", "--blkio-weight 500"],
 ];
 const V2_DOCUMENTS = [
   { memory: { limit: 99999744, swap: 99999744 } },
   { memory: { limit: 4096, checkBeforeUpdate: true } },
-  { cpu: { idle: 1, shares: 7 } },
   { unified: { "memory.high": "50003968", "pids.max": "31" } },
   { unified: { "no.such": "1" } },
   { unified: { "memory.such": "1" } },
   { unified: { "memory/high": "1" } },
   { unified: { memory: "1" } },
   { blockIO: { throttleReadBpsDevice: [{ major: 254, minor: 0, rate: 2000000 }] } },
+  // The last: what runc leaves of it is refused with every later one.
+  { cpu: { idle: 1, shares: 7 } },
 ];
 
 // A view of a hybrid machine has no controllers to speak of; the VM of the suite has them all.
@@ -181,26 +182,29 @@ test.skipIf(!hasControllers)("update leaves what runc's leaves", () => {
   for (const document of V2_DOCUMENTS) updateBoth(twins, "", JSON.stringify(document));
 });
 
-test.skipIf(!hasControllers)("events end when the last process ends, though the cgroup stays", async () => {
-  using lab = new Lab();
-  const id = lab.id();
-  lab.start(lab.bundle(), id);
-  const follow = ["runc", THAW].map((runtime) =>
-    Bun.spawn([runtime, "--root", lab.root, "events", "--interval", "100ms", id], {
-      stdout: "pipe",
-      stderr: "inherit",
-      timeout: 60_000,
-    }),
-  );
-  const readers = follow.map(({ stdout }) => stdout.getReader());
-  await Promise.all(readers.map((reader) => reader.read())); // both have begun
-  const rest = readers.map(async (reader) => {
-    for (;;) if ((await reader.read()).done) return;
-  });
-  must(lab.thaw(["kill", id, "KILL"]));
-  expect(await Promise.all(follow.map(({ exited }) => exited))).toEqual([0, 0]);
-  await Promise.all(rest);
-});
+test.skipIf(!hasControllers)(
+  "events end when the last process ends, though the cgroup stays",
+  async () => {
+    using lab = new Lab();
+    const id = lab.id();
+    lab.start(lab.bundle(), id);
+    const follow = ["runc", THAW].map((runtime) =>
+      Bun.spawn([runtime, "--root", lab.root, "events", "--interval", "100ms", id], {
+        stdout: "pipe",
+        stderr: "inherit",
+        timeout: 60_000,
+      }),
+    );
+    const readers = follow.map(({ stdout }) => stdout.getReader());
+    await Promise.all(readers.map((reader) => reader.read())); // both have begun
+    const rest = readers.map(async (reader) => {
+      for (;;) if ((await reader.read()).done) return;
+    });
+    must(lab.thaw(["kill", id, "KILL"]));
+    expect(await Promise.all(follow.map(({ exited }) => exited))).toEqual([0, 0]);
+    await Promise.all(rest);
+  },
+);
 
 test("ps, pause, resume, kill and delete do what runc's do", () => {
   using twins = new Twins((lab, id) => {

@@ -165,8 +165,8 @@ test("update sets the properties and files that runc's sets", () => {
   });
   const update = (line: string, document?: string) => updateBoth(twins, line, document, unit);
   for (const line of [
-    ...["--memory 64m --memory-swap 128m", "--memory -1", "--cpu-quota 123456", "--cpu-share 300"],
-    ...["--cpuset-cpus 0 --cpuset-mems 0", "--pids-limit 50", "--cpuset-cpus x", "--cpu-idle 1"],
+    "--memory 64m --memory-swap 128m --cpu-share 300 --cpuset-cpus 0 --pids-limit 50",
+    ...["--memory -1 --cpu-quota 123456", "--cpuset-cpus x", "--cpu-idle 1"],
   ])
     update(line);
   update("", JSON.stringify({ unified: { "memory.high": "50003968", "cpu.max": "5000 10000" } }));

@@ -86,7 +86,7 @@ export function updateBoth(
       .filter((text) => text !== "" && !text.includes("Setting back cgroup configs failed"))
       .flatMap((text) => /level=(\w+) msg="?(.*?)(; .*)?"?$/.exec(text)?.slice(1, 3) ?? text)
       .map((text) => text.replaceAll(id, "ID").replaceAll(lab.path, "/LAB"))
-      .map((text) => text.replace(/(usage: )\d+/g, "$1N"));
+      .map((text) => text.replace(/(usage:? )\d+/g, "$1N"));
     const { files, ...recorded } = limitsOf(twin);
     // Of a refused update runc leaves the first limits changed, and thaw none.
     const kept = status === 0 ? { files, recorded } : { recorded };

@@ -21,9 +21,10 @@ import { isV2, mainDirectory, pidsBelow } from "../paths.ts";
 import { annotationProperties } from "./annotations.ts";
 import { SystemdBus } from "./bus.ts";
 import { systemdHost } from "./host.ts";
-import { resourceProperties, roundedQuota, startProperties } from "./properties.ts";
+import { resourceProperties, startProperties } from "./properties.ts";
 import type { Property } from "./property.ts";
 import { placeByUnit, refuseUnitName, sliceName, unitName, unitPaths } from "./unit.ts";
+import { settledUnit } from "./update.ts";
 
 const SYSTEMD = "name=systemd";
 
@@ -50,8 +51,7 @@ class Scope implements ContainerCgroup {
     this.#unit = unitName(config);
     this.paths = unitPaths(hierarchies, config);
     refuseBusyCgroup(this.paths);
-    const quota = roundedQuota(config);
-    this.config = { ...config, ...(quota === 0 ? {} : { cpu_quota: quota }), Systemd: true };
+    this.config = { ...settledUnit(config), Systemd: true };
     refuseLimits(this.paths, this.config);
     this.#resources(Number.POSITIVE_INFINITY);
     refuseUnitName(this.#unit);

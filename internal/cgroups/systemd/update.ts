@@ -11,10 +11,16 @@ import { limitProperties, roundedQuota } from "./properties.ts";
 import type { Property } from "./property.ts";
 import { unitName } from "./unit.ts";
 
+/** Limits as systemd can keep them; so they are recorded, too. */
+export function settledUnit(cgroup: Cgroup): Cgroup {
+  const quota = roundedQuota(cgroup);
+  return quota === 0 ? cgroup : { ...cgroup, cpu_quota: quota };
+}
+
 /**
  * Sets the limits of a container's unit, those on devices excepted, and then those of its cgroup.
  *
- * @param change the limits in state.json, and those to come
+ * @param change the limits in state.json, and those to come, which are {@link settledUnit}
  * @param warn takes what a person should know though it worked
  * @returns puts back the old limits
  * @throws ThawError `unable to set unit properties: …`, or naming the file that could not be written;
@@ -41,9 +47,7 @@ export async function changeUnit(
   };
   await setProperties(bus, { unit, properties }, paths);
   try {
-    const quota = roundedQuota(cgroup);
-    const rounded = quota === 0 ? cgroup : { ...cgroup, cpu_quota: quota };
-    const putFilesBack = changeLimits(paths, rounded, warn);
+    const putFilesBack = changeLimits(paths, cgroup, warn);
     return async () => {
       await putBack();
       putFilesBack();
