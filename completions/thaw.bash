@@ -42,6 +42,9 @@ _thaw_flag() {
     restore:empty-ns) kind=word values=(network) ;;
     list:format | list:f) kind=anything ;;
     ps:format | ps:f) kind=anything ;;
+    events:interval) kind=anything ;;
+    update:resources | update:r) kind=file ;;
+    update:blkio-weight | update:cpu-period | update:cpu-quota | update:cpu-burst | update:cpu-share | update:cpu-rt-period | update:cpu-rt-runtime | update:cpuset-cpus | update:cpuset-mems | update:memory | update:cpu-idle | update:memory-reservation | update:memory-swap | update:pids-limit | update:l3-cache-schema | update:mem-bw-schema) kind=anything ;;
     *:log) kind=file ;;
     *:log-format) kind=word values=(text json) ;;
     *:root) kind=directory ;;
@@ -57,6 +60,8 @@ _thaw_flags() {
     ps) _thaw_offer --format ;;
     kill) _thaw_offer --all ;;
     delete) _thaw_offer --force ;;
+    events) _thaw_offer --interval --stats ;;
+    update) _thaw_offer --resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --cpu-idle --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema ;;
   esac
   _thaw_offer --debug --log --log-format --root --systemd-cgroup --rootless --criu --help --version
 }
@@ -69,8 +74,10 @@ _thaw_argument() {
     resume) _thaw_containers ;;
     kill) _thaw_containers ;;
     delete) _thaw_containers ;;
+    events) _thaw_containers ;;
+    update) _thaw_containers ;;
     completion) _thaw_offer bash zsh fish ;;
-    help) _thaw_offer restore state list ps pause resume kill delete completion ;;
+    help) _thaw_offer restore state list ps pause resume kill delete events update features completion ;;
   esac
 }
 
@@ -117,7 +124,7 @@ _thaw() {
   elif [[ ! $ended && $word == -* ]]; then
     _thaw_flags "$command"
   elif [[ ! $command ]]; then
-    _thaw_offer restore state list ps pause resume kill delete completion help
+    _thaw_offer restore state list ps pause resume kill delete events update features completion help
   elif ((given == 0)); then
     _thaw_argument "$command"
   fi

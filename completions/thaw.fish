@@ -9,7 +9,7 @@ function __thaw_words
             set skip 0
         else if string match -q -- '-*' $word
             switch "$command:"(string replace -r '^--?' '' -- $word)
-                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'list:format' 'list:f' 'ps:format' 'ps:f' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
+                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'list:format' 'list:f' 'ps:format' 'ps:f' 'events:interval' 'update:resources' 'update:r' 'update:blkio-weight' 'update:cpu-period' 'update:cpu-quota' 'update:cpu-burst' 'update:cpu-share' 'update:cpu-rt-period' 'update:cpu-rt-runtime' 'update:cpuset-cpus' 'update:cpuset-mems' 'update:memory' 'update:cpu-idle' 'update:memory-reservation' 'update:memory-swap' 'update:pids-limit' 'update:l3-cache-schema' 'update:mem-bw-schema' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
                     set skip 1
             end
         else
@@ -105,8 +105,35 @@ complete -c thaw -n __thaw_at -a delete -d 'delete a container, or what a killed
 complete -c thaw -n '__thaw_at delete' -a '(__thaw_containers)'
 complete -c thaw -n '__thaw_in delete' -l force -s f -d 'kill the container if it runs; no error if there is none'
 
+complete -c thaw -n __thaw_at -a events -d 'print what a container uses, and when it runs out of memory'
+complete -c thaw -n '__thaw_at events' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in events' -l interval -x -d 'time between two reports: a number with ms, s, m or h, such as 500ms or 1m30s'
+complete -c thaw -n '__thaw_in events' -l stats -d 'print one report and end'
+
+complete -c thaw -n __thaw_at -a update -d 'change the limits of a container'
+complete -c thaw -n '__thaw_at update' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in update' -l resources -s r -r -F -d 'read the limits from FILE, - for standard input: JSON as linux.resources in config.json; the flags for single limits are then ignored'
+complete -c thaw -n '__thaw_in update' -l blkio-weight -x -d 'weight of block I/O, 10 to 1000'
+complete -c thaw -n '__thaw_in update' -l cpu-period -x -d 'length of a period of CPU time'
+complete -c thaw -n '__thaw_in update' -l cpu-quota -x -d 'CPU time in a period; -1: no limit'
+complete -c thaw -n '__thaw_in update' -l cpu-burst -x -d 'CPU time saved up from earlier periods, at most'
+complete -c thaw -n '__thaw_in update' -l cpu-share -x -d 'CPU shares, beside other containers: 2 to 262144'
+complete -c thaw -n '__thaw_in update' -l cpu-rt-period -x -d 'length of a period of real-time CPU time (cgroup v1)'
+complete -c thaw -n '__thaw_in update' -l cpu-rt-runtime -x -d 'real-time CPU time in a period (cgroup v1)'
+complete -c thaw -n '__thaw_in update' -l cpuset-cpus -x -d 'CPUs to run on, such as 0,2-3'
+complete -c thaw -n '__thaw_in update' -l cpuset-mems -x -d 'memory nodes to use, such as 0'
+complete -c thaw -n '__thaw_in update' -l memory -x -d 'memory in bytes, or with k, m, g, t or p; -1: no limit'
+complete -c thaw -n '__thaw_in update' -l cpu-idle -x -d '1: run only when nothing else wants the CPU'
+complete -c thaw -n '__thaw_in update' -l memory-reservation -x -d 'memory that is kept when it becomes scarce'
+complete -c thaw -n '__thaw_in update' -l memory-swap -x -d 'memory and swap together; -1: no limit'
+complete -c thaw -n '__thaw_in update' -l pids-limit -x -d 'processes and threads, at most; -1: no limit'
+complete -c thaw -n '__thaw_in update' -l l3-cache-schema -x -d 'Intel RDT: schema of the L3 cache (by runc)'
+complete -c thaw -n '__thaw_in update' -l mem-bw-schema -x -d 'Intel RDT: schema of the memory bandwidth (by runc)'
+
+complete -c thaw -n __thaw_at -a features -d 'print what thaw supports as JSON'
+
 complete -c thaw -n __thaw_at -a completion -d 'print the completion script of a shell'
 complete -c thaw -n '__thaw_at completion' -a 'bash zsh fish'
 
 complete -c thaw -n __thaw_at -a help -d 'show help of a command'
-complete -c thaw -n '__thaw_at help' -a 'restore state list ps pause resume kill delete completion'
+complete -c thaw -n '__thaw_at help' -a 'restore state list ps pause resume kill delete events update features completion'

@@ -11,7 +11,6 @@ const FLAGS: Record<string, readonly [boolean, number]> = {
   async: [true, SYNCHRONOUS],
   atime: [true, 0x400],
   bind: [false, BIND],
-  defaults: [false, 0],
   dev: [true, 0x4],
   diratime: [true, 0x800],
   dirsync: [false, 0x80],
@@ -85,8 +84,11 @@ const RECURSIVE: Record<string, readonly [boolean, number]> = {
 
 const EXT_COPYUP = 1;
 
-/** Every option that is not a file system's own, sorted; without `idmap`, as in runc's list. */
-export const MOUNT_OPTIONS = [FLAGS, PROPAGATION, RECURSIVE, { tmpcopyup: EXT_COPYUP }]
+/**
+ * Every option that is not a file system's own, sorted, as in runc's list: without `idmap`, and with
+ * `defaults`, which is handed to the file system all the same.
+ */
+export const MOUNT_OPTIONS = [FLAGS, PROPAGATION, RECURSIVE, { tmpcopyup: EXT_COPYUP, defaults: 0 }]
   .flatMap(Object.keys)
   .sort();
 

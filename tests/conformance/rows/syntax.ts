@@ -559,5 +559,40 @@ const GLOBAL_ROWS: readonly Row[] = [
   },
 ];
 
+/** Commands that need no container to be wrong. */
+const COMMAND_ROWS: readonly Row[] = [
+  ["events", /"events" requires exactly 1 argument/],
+  ["events a b", /"events" requires exactly 1 argument/],
+  ["events nosuch", "container does not exist"],
+  ["events --stats --interval 1m.5s nosuch", "container does not exist"],
+  ["events --interval 0 nosuch", "container does not exist"],
+  ["events --interval 5 nosuch", 'invalid value "5" for flag -interval: parse error'],
+  ["events --interval -1d nosuch", 'invalid value "-1d" for flag -interval: parse error'],
+  ["events --interval 9999999h nosuch", "invalid value"],
+  ["events --all nosuch", "flag provided but not defined: -all"],
+  ["update", /"update" requires exactly 1 argument/],
+  ["update --memory 5m nosuch", "container does not exist"],
+  ["update --memory nosuch", /"update" requires exactly 1 argument/],
+  ["update --memory x nosuch", "container does not exist"],
+  ["update --pids-limit x nosuch", 'invalid value "x" for flag -pids-limit: parse error'],
+  ["update --pids-limit 9223372036854775808 nosuch", "invalid value"],
+  ["update --pids-limit -0x10 nosuch", "container does not exist"],
+  ["update --blkio-weight 1.5 nosuch", 'invalid value "1.5" for flag -blkio-weight: parse error'],
+  ["update --memory-check-before-update nosuch", "flag provided but not defined"],
+  ["update -r /nonexistent a/b", "invalid container ID format"],
+  ["features x", /"features" requires exactly 0 argument/],
+].map(([text, says]) => ({
+  name: `the words ${text}`,
+  make: words(text as string),
+  status: 1,
+  says: says as string | RegExp,
+}));
+
 /** Rows of the command line. */
-export const syntaxRows: readonly Row[] = [...ID_ROWS, ...FLAG_ROWS, ...WORD_ROWS, ...GLOBAL_ROWS];
+export const syntaxRows: readonly Row[] = [
+  ...ID_ROWS,
+  ...FLAG_ROWS,
+  ...WORD_ROWS,
+  ...GLOBAL_ROWS,
+  ...COMMAND_ROWS,
+];

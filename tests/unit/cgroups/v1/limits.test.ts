@@ -91,7 +91,11 @@ test("limitWrites() refuses a swappiness that is none, in runc's words", () => {
 });
 
 test("limitWrites() keeps a 0 for burst and idle", () => {
-  expect(writes({ cpu_burst: 0, cpu_idle: 0 })).toEqual(["cpu.cfs_burst_us=0", "cpu.idle=0"]);
+  const files = ["cpu.cfs_burst_us"];
+  expect(writes({ cpu_burst: 0, cpu_idle: 0 }, { files })).toEqual([
+    "cpu.cfs_burst_us=0",
+    "cpu.idle=0",
+  ]);
 });
 
 test("limitWrites() writes real-time period before runtime", () => {

@@ -2,7 +2,10 @@ import { expect, test } from "bun:test";
 import { limitWrites } from "../../../../internal/cgroups/v2/limits.ts";
 import type { Cgroup } from "../../../../internal/oci/config.ts";
 
-const lines = (cgroup: Partial<Cgroup>, files: readonly string[] = []) =>
+const lines = (
+  cgroup: Partial<Cgroup>,
+  files: readonly string[] = ["memory.swap.max", "cpu.max.burst"],
+) =>
   limitWrites({ devices: [], ...cgroup }, (file) => files.includes(file)).map(
     ({ file, value }) => `${file}=${value}`,
   );
@@ -43,10 +46,10 @@ test("limitWrites() writes CPU, pids, I/O and whatever unified names", () => {
     }),
   ).toEqual([
     "pids.max=77",
-    "cpu.weight=59",
-    "cpu.max=50000 100000",
     "io.weight=910",
     "io.max=8:0 rbps=1048576",
+    "cpu.weight=59",
+    "cpu.max=50000 100000",
     "memory.high=5",
   ]);
   expect(lines({ blkio_weight: 100 }, ["io.bfq.weight"])).toEqual(["io.bfq.weight=100"]);
