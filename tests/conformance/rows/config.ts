@@ -417,7 +417,6 @@ const TAKEN_ROWS: readonly Row[] = [
       return {};
     },
     status: 0,
-    differs: "keys are as the specification spells them; Go takes any letter case",
   },
   {
     name: "a byte order mark before config.json",
