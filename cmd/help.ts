@@ -1,18 +1,12 @@
 /** Help, made from the commands' own tables. @module */
 
-import { isatty } from "node:tty";
 import { type Command, shownCommands } from "./command.ts";
 import { commands, handedToRunc } from "./commands.ts";
 import type { Flags } from "./flags.ts";
 import { globalFlags } from "./globals.ts";
+import { heading } from "./heading.ts";
 
 const WIDTH = 100;
-
-/** Bold on a terminal, plain elsewhere and with NO_COLOR. */
-function heading(text: string): string {
-  const colour = isatty(1) && (process.env["NO_COLOR"] ?? "") === "";
-  return colour ? `\x1b[1m${text}\x1b[0m` : text;
-}
 
 /** The overview: `thaw --help`. */
 export function overview(): string {

@@ -6,6 +6,8 @@ import { ThawError } from "../internal/errors/errors.ts";
 import { goJson, print, writeAll } from "../internal/log/log.ts";
 import type { Command, Invocation } from "./command.ts";
 import type { Flags } from "./flags.ts";
+import { heading } from "./heading.ts";
+import { withRemedy } from "./report.ts";
 
 const flags = {
   format: {
@@ -28,7 +30,7 @@ export const listCommand: Command = {
     },
     run: ({ data }) => {
       const { parsed, globals } = data as Invocation;
-      const warn = (message: string) => writeAll(2, `${message}\n`);
+      const warn = (message: string) => writeAll(2, `${withRemedy(message)}\n`);
       const found = listContainers(globals.root, !globals.rootGiven, warn);
       const format = parsed.strings.get("format") ?? "table";
       if (parsed.booleans.get("quiet")) for (const { id } of found) print(`${id}\n`);
@@ -61,5 +63,5 @@ function table(found: readonly Report[]): string {
         i === row.length - 1 ? cell : cell + " ".repeat((widths[i] ?? 0) - size(cell)),
       )
       .join("");
-  return rows.map((row) => `${line(row)}\n`).join("");
+  return rows.map((row, i) => `${i === 0 ? heading(line(row)) : line(row)}\n`).join("");
 }

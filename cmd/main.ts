@@ -16,6 +16,7 @@ async function main(argv: readonly string[]): Promise<number> {
   using scope = new DisposableStack();
   // Until the log is open, errors go to standard error.
   let log: Log = openLog({ path: undefined, format: "text", debug: false });
+  let container = "";
   try {
     const before = parse(argv, globalFlags, true);
     const [word, ...rest] = before.positionals;
@@ -44,13 +45,14 @@ async function main(argv: readonly string[]): Promise<number> {
     const globals = readGlobals([before, after]);
     log = scope.use(openLog(globals.log));
     await requirePositionals(word, command, after);
+    if (command.completes === "containers") container = after.positionals[0] ?? "";
     refuseRootless(globals);
     const { runCommand } = await import("citty");
     const invocation = { parsed: after, globals, log };
     const { result } = await runCommand(command.definition, { rawArgs: [], data: invocation });
     return Number(result);
   } catch (error) {
-    report(error, log);
+    report(error, log, container);
     return 1;
   }
 }

@@ -8,6 +8,7 @@ import { ThawError } from "../internal/errors/errors.ts";
 import { print } from "../internal/log/log.ts";
 import type { Command, Invocation } from "./command.ts";
 import type { Flags } from "./flags.ts";
+import { heading } from "./heading.ts";
 
 const flags = {
   format: {
@@ -34,8 +35,10 @@ export const psCommand: Command = {
       const format = parsed.strings.get("format") ?? "table";
       if (format === "json")
         print(`${pids.length === 0 ? "null" : JSON.stringify(pids)}\n`); // Go's empty list
-      else if (format === "table") print(`${psTable(pids, options).join("\n")}\n`);
-      else throw new ThawError("invalid format option", { hint: "say table or json" });
+      else if (format === "table") {
+        const [head = "", ...lines] = psTable(pids, options);
+        print(`${[heading(head), ...lines].join("\n")}\n`);
+      } else throw new ThawError("invalid format option", { hint: "say table or json" });
       return 0;
     },
   }),

@@ -61,7 +61,8 @@ export function openLog(options: LogOptions): Log {
   }
   const write = (level: Level, message: string) => {
     if (level === "debug" && !options.debug) return;
-    writeAll(fd, format(options.format, level, message, new Date(), fd === 2 && isatty(2)));
+    const look = fd !== 2 || !isatty(2) ? "line" : isColourful(2) ? "colour" : "short";
+    writeAll(fd, format(options.format, level, message, new Date(), look));
   };
   return {
     isStderr: fd === 2,
@@ -121,17 +122,27 @@ export function print(text: string): void {
 const SHORT = { debug: "DEBU", info: "INFO", warning: "WARN", error: "ERRO" } as const;
 const COLOUR = { debug: 37, info: 36, warning: 33, error: 31 } as const;
 
-/** One line, with its newline, as logrus would write it. */
+/** Whether a descriptor is of a person's terminal who wants colours (no-color.org). */
+export function isColourful(fd: number): boolean {
+  return isatty(fd) && (process.env["NO_COLOR"] ?? "") === "";
+}
+
+/**
+ * One line, with its newline, as logrus would write it.
+ *
+ * @param look of a text: a line for a file, or short for a terminal, with colours or without
+ */
 export function format(
   form: "text" | "json",
   level: Level,
   message: string,
   now: Date,
-  terminal: boolean,
+  look: "line" | "short" | "colour",
 ): string {
   const time = rfc3339(now);
   if (form === "json") return `${goJson({ level, msg: message, time })}\n`;
-  if (terminal)
+  if (look === "short") return `${SHORT[level]}[0000] ${message}\n`;
+  if (look === "colour")
     return `\x1b[${COLOUR[level]}m${SHORT[level]}\x1b[0m[0000] ${message.padEnd(44)} \n`;
   return `time=${quote(time)} level=${level} msg=${quote(message)}\n`;
 }

@@ -31,7 +31,7 @@ const ENVIRONMENT: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
   ["Ev NOTIFY_SOCKET", ["When set, the container gets", ".Pa /run/notify ,", "as from runc."]],
-  ["Ev NO_COLOR", ["When set and not empty, help has no bold headings on a terminal."]],
+  ["Ev NO_COLOR", ["When set and not empty, nothing is bold or coloured on a terminal."]],
   [
     "Ev CRIU_LIBS_DIR , Ev CRIU_CONFIG_FILE , Ev CR_IPTABLES , Ev CR_IP_TOOL",
     ["CRIU's own: passed on to it, as the whole environment is."],

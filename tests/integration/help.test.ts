@@ -1,6 +1,8 @@
 /** What thaw says of itself: version, help, and usage errors, on a pipe and on a terminal. @module */
 
 import { expect, test } from "bun:test";
+import { shownCommands } from "../../cmd/command.ts";
+import { commands } from "../../cmd/commands.ts";
 import { globalFlags } from "../../cmd/globals.ts";
 import { restoreCommand } from "../../cmd/restore.ts";
 import { must, run, THAW } from "../support/lab.ts";
@@ -112,6 +114,27 @@ test("an error on a terminal is logrus' short line", () => {
   expect(status).toBe(1);
   const message = "chdir /nonexistent: no such file or directory";
   expect(stdout).toStartWith(`\x1b[31mERRO\x1b[0m[0000] ${message}`);
+  const plain = onTerminal("restore --bundle /nonexistent c1", { NO_COLOR: "1" }).stdout;
+  expect(plain).toStartWith(`ERRO[0000] ${message}`);
+  expect(plain).not.toContain("\x1b");
+});
+
+test("list has a bold heading on a terminal, and the same columns everywhere", () => {
+  const line = "--root /tmp list";
+  const bold = onTerminal(`${line} 2>/dev/null`, {}).stdout;
+  expect(bold).toStartWith("\x1b[1mID          PID");
+  const plain = onTerminal(`${line} 2>/dev/null`, { NO_COLOR: "1" }).stdout;
+  expect(plain).toBe(bold.replace("\x1b[1m", "").replace("\x1b[0m", ""));
+  expect(plain.replaceAll("\r\n", "\n")).toBe(thaw(...line.split(" ")).stdout);
+});
+
+test.each(shownCommands(commands))("help of %s has a description and an example", (name) => {
+  const { status, stdout } = thaw(name, "--help");
+  expect(status).toBe(0);
+  const [, text = "", examples = ""] =
+    /^ {2}(\S.*\n)[\s\S]*\nExamples\n([\s\S]+)$/m.exec(stdout) ?? [];
+  expect(text.length).toBeGreaterThan(20);
+  expect(examples).toContain(`thaw ${name}`);
 });
 
 test("usage errors show the mistake and the help on stdout, and one log line on stderr", () => {

@@ -4,9 +4,9 @@
  */
 
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Lab, must, run, waitFor } from "../support/lab.ts";
+import { Lab, must, run, THAW, waitFor } from "../support/lab.ts";
 import { Twins } from "../support/side-by-side.ts";
 import { steadyBundle } from "../support/steady.ts";
 
@@ -153,6 +153,38 @@ test("a mistyped id: the names like it are suggested", () => {
     expect(stderr).toContain(`did you mean ${id}?`);
   }
   expect(lab.thaw(["state", "quite-another"]).stderr).not.toContain("did you mean");
+});
+
+const ABOUT_ONE = [
+  ...["state ID", "ps ID", "pause ID", "kill ID", "delete ID", "delete -f ID", "resume ID"],
+  ...["events --stats ID", "update --memory 5m ID", "update --memory 5x ID", "kill ID 99"],
+];
+
+test("every error names the container, and to run thaw as root where that is missing", () => {
+  using lab = new Lab();
+  const id = lab.id();
+  const thaw = join(lab.path, "thaw");
+  copyFileSync(THAW, thaw); // nobody reaches the one that is built
+  must(run(["chmod", "755", lab.path, thaw]));
+  const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", thaw];
+  const says = (argv: readonly string[], line: string) => {
+    const words = line.split(" ").map((word) => (word === "ID" ? id : word));
+    return run([...argv, "--root", lab.root, ...words]);
+  };
+  lab.start(steadyBundle(lab), id);
+  for (const line of ABOUT_ONE) {
+    const { status, stderr } = says(nobody, line);
+    expect([line, status]).toEqual([line, 1]);
+    expect(stderr).toContain("permission denied");
+    expect(stderr).toEndWith('run thaw as root"\n');
+    expect(stderr).toContain(id);
+  }
+  expect(says(nobody, "list").stderr).toContain("permission denied; run thaw as root");
+  for (const line of ["resume ID", "delete ID", "kill ID 99", "update --memory 5x ID"])
+    expect(says([thaw], line)).toMatchObject({ status: 1, stderr: expect.stringContaining(id) });
+  lab.delete(id);
+  for (const line of ABOUT_ONE.filter((one) => !one.includes("-f")))
+    expect(says([thaw], line)).toMatchObject({ status: 1, stderr: expect.stringContaining(id) });
 });
 
 test("pause returns when every process is frozen, however fast they fork", () => {

@@ -40,30 +40,30 @@ test("rfc3339() follows daylight saving time", () => {
 
 test("format() writes the text line of logrus", () => {
   const message = "chdir /nonexistent: no such file or directory";
-  expect(format("text", "error", message, NOON, false)).toBe(
+  expect(format("text", "error", message, NOON, "line")).toBe(
     `time="${time}" level=error msg="chdir /nonexistent: no such file or directory"\n`,
   );
 });
 
 test("format() leaves a word bare that needs no quotes, as logrus does", () => {
-  expect(format("text", "error", "EOF", NOON, false)).toBe(`time="${time}" level=error msg=EOF\n`);
-  expect(format("text", "warning", "a-Z0.9_/@^+", NOON, false)).toEndWith("msg=a-Z0.9_/@^+\n");
+  expect(format("text", "error", "EOF", NOON, "line")).toBe(`time="${time}" level=error msg=EOF\n`);
+  expect(format("text", "warning", "a-Z0.9_/@^+", NOON, "line")).toEndWith("msg=a-Z0.9_/@^+\n");
   for (const character of [" ", ":", "=", '"', "\\", "~", "%", "é"])
-    expect(format("text", "info", character, NOON, false)).toContain('msg="');
+    expect(format("text", "info", character, NOON, "line")).toContain('msg="');
 });
 
 test("format() writes the JSON line of logrus, keys sorted, <>& escaped", () => {
-  expect(format("json", "error", 'a "b" <c> & d\n', NOON, false)).toBe(
+  expect(format("json", "error", 'a "b" <c> & d\n', NOON, "line")).toBe(
     `{"level":"error","msg":"a \\"b\\" \\u003cc\\u003e \\u0026 d\\n","time":"${time}"}\n`,
   );
 });
 
 test("format() writes logrus' short form on a terminal, padded to 44 columns", () => {
-  expect(format("text", "error", "chdir /nonexistent: no such file", NOON, true)).toBe(
+  expect(format("text", "error", "chdir /nonexistent: no such file", NOON, "colour")).toBe(
     "\x1b[31mERRO\x1b[0m[0000] chdir /nonexistent: no such file             \n",
   );
   const colours = (["debug", "info", "warning"] as const).map((level) =>
-    format("text", level, "x", NOON, true).slice(0, 13),
+    format("text", level, "x", NOON, "colour").slice(0, 13),
   );
   expect(colours).toEqual(["\x1b[37mDEBU\x1b[0m", "\x1b[36mINFO\x1b[0m", "\x1b[33mWARN\x1b[0m"]);
 });
