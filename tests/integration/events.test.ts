@@ -111,7 +111,7 @@ test("a reader that goes away, and a device that is full, end it with an error",
     const of = ["events --stats", "state", "ps"].includes(command) ? ' "$2"' : "";
     const full = shell(`"$0" --root "$1" ${command}${of} > /dev/full`);
     expect(full).toMatchObject({ status: 1, stdout: "" });
-    expect(full.stderr).toContain('msg="write /dev/stdout: no space left on device"');
+    expect(full.stderr).toContain('msg="write /dev/stdout: no space left on device');
   }
 });
 
