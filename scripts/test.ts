@@ -42,8 +42,18 @@ const inVm = (name: string, options: readonly string[], tests: readonly string[]
 });
 const file = (name: string) => `./tests/integration/${name}.test.ts`;
 
+/** The criu of Debian 12, which does not work on a kernel newer than that one's. */
+const OLD_CRIU: Part = {
+  name: "criu 3.17 (in a VM)",
+  argv: [
+    ...["env", "THAW_VM_TIMEOUT=1200", "tests/support/vm-criu.sh", "bookworm"],
+    ...["-t", "^restore (brings|takes the command line of p.haul)", file("restore")],
+  ],
+};
+
 /** Real cgroup v2 hosts with all controllers, and what most of them have: systemd as pid 1. */
 const VMS = [
+  OLD_CRIU,
   inVm("cgroup2", [], [file("cgroup2")]),
   inVm(
     "cgroup2 with systemd",
