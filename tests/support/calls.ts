@@ -36,12 +36,15 @@ export class Recorder {
     this.#host.write(this.path, `#!/bin/sh\n${note}\nexec '${runtime}' "$@"\n`, 0o755);
   }
 
-  /** The calls since the last time, without global options; paths are `…`, ids `ID`. */
+  /**
+   * The calls since the last time, without global options; paths are `…`, ids `ID`. What is called
+   * again at once, as containerd does with a resume that fails, is there once.
+   */
   take(): string[] {
     if (!existsSync(this.#calls)) return [];
     const lines = readFileSync(this.#calls, "utf8").trim().split("\n");
     rmSync(this.#calls);
-    return lines.map(simplify);
+    return lines.map(simplify).filter((call, i, calls) => call !== calls[i - 1]);
   }
 }
 

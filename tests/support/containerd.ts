@@ -92,8 +92,8 @@ export class Containerd implements Disposable {
   end(id: string): void {
     must(this.ctr(["task", "kill", "-s", "9", id]));
     waitFor(() => (this.task(id)?.status ?? "STOPPED") === "STOPPED", `${id} to stop`);
-    // A ctr that waits in the foreground removes both.
-    if (this.task(id) !== undefined) must(this.ctr(["task", "delete", id]));
+    // A ctr that waits in the foreground removes both, maybe before these do.
+    this.ctr(["task", "delete", id]);
     const isKnown = () =>
       must(this.ctr(["container", "list", "-q"]))
         .stdout.split("\n")

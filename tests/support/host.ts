@@ -3,7 +3,9 @@
  *
  * It has its own processes, mounts, /run and network, and what is written to /etc and /usr/local
  * stays there. It ends with the test, however that ends: when its first process is killed, the
- * kernel kills the rest, and mounts and network go with them. Cgroups are the machine's.
+ * kernel kills the rest, and mounts and network go with them. Cgroups are the machine's; only the
+ * directory of the v1 hierarchies is its own, as Podman makes directories there for those that are not
+ * mounted.
  *
  * @module
  */
@@ -26,6 +28,15 @@ for directory in etc usr/local; do
   mkdir -p $layers/upper $layers/work
   mount -t overlay -o lowerdir=/$directory,upperdir=$layers/upper,workdir=$layers/work none /$directory
 done
+if [ "$(stat -f -c %T /sys/fs/cgroup)" = tmpfs ]; then
+  mkdir /run/cgroup && mount -t tmpfs none /run/cgroup
+  for entry in /sys/fs/cgroup/*; do
+    copy=/run/cgroup/\${entry##*/}
+    if mountpoint -q "$entry"; then mkdir "$copy" && mount --bind "$entry" "$copy"
+    elif [ -h "$entry" ]; then cp -P "$entry" "$copy"; fi
+  done
+  mount --move /run/cgroup /sys/fs/cgroup && rmdir /run/cgroup
+fi
 ip link set lo up
 : >/run/ready
 sleep infinity

@@ -96,5 +96,8 @@ network_backend = "netavark"
 
   [Symbol.dispose](): void {
     this.host[Symbol.dispose]();
+    // Podman's own cgroup stays, for the next container; a machine's own Podman makes it anew.
+    const empty = "find /sys/fs/cgroup/*/libpod_parent -depth -type d -exec rmdir {} + 2>/dev/null";
+    run(["sh", "-c", empty]);
   }
 }
