@@ -22,9 +22,9 @@ export const deleteCommand: Command = {
         "Deletes a container that has stopped: its cgroups and its state; its poststop hooks are run. With --force also one that runs, and whatever a killed restore left of that id. Nothing is ever removed through a mount.",
     },
     run: async ({ data }) => {
-      const { parsed, globals } = data as Invocation;
+      const { parsed, globals, log } = data as Invocation;
       const force = parsed.booleans.get("force") ?? false;
-      await deleteContainer(globals.root, parsed.positionals[0] ?? "", force);
+      await deleteContainer(globals.root, parsed.positionals[0] ?? "", { force, log });
       return 0;
     },
   }),

@@ -6,9 +6,10 @@ import { ThawError } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import { holdProcess } from "../linux/pidfd.ts";
 import { SIGKILL } from "../linux/signal.ts";
+import type { Log } from "../log/log.ts";
 import { NoContainerError, readState, removeState } from "../state/load.ts";
 import { type Container, hasOwnPidNamespace, loadContainer, statusOf } from "./container.ts";
-import { endCriu, interruptedRestore, removeLeftovers } from "./leftovers.ts";
+import { endCriu, interruptedRestore, lift, removeLeftovers } from "./leftovers.ts";
 
 // How long init may take to die of SIGKILL, in milliseconds (runc: 100 times 100 ms).
 const PATIENCE = 10_000;
@@ -22,13 +23,17 @@ const PATIENCE = 10_000;
  * @throws ThawError `cannot delete container c1 that is not stopped: running`, `container does not
  *   exist`, `container init still running`; what a poststop hook failed with
  */
-export async function deleteContainer(root: string, id: string, force: boolean): Promise<void> {
+export async function deleteContainer(
+  root: string,
+  id: string,
+  { force, log }: { readonly force: boolean; readonly log: Log },
+): Promise<void> {
   let container: Container;
   try {
     container = loadContainer(root, id);
   } catch (error) {
     if (!(error instanceof NoContainerError)) throw error;
-    const removed = removeLeftovers(root, id);
+    const removed = await removeLeftovers(root, id, log);
     if (force) return;
     if (!removed) throw error;
     throw new NoContainerError(error.message, {
@@ -45,6 +50,7 @@ export async function deleteContainer(root: string, id: string, force: boolean):
   if (force || status === "created") endInit(container);
   try {
     await destroy(container, force);
+    if (interrupted !== undefined) await lift(interrupted, log);
   } catch (cause) {
     if (cause instanceof NoContainerError) throw cause;
     throw new ThawError("unable to destroy container", { cause });

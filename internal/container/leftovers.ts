@@ -1,6 +1,6 @@
 /**
  * What a killed restore leaves of an id, cleared away: the CRIU that goes on, an init half made,
- * cgroups, CRIU's temporary directories, mounts, the state directory; in that order, so that a
+ * cgroups, CRIU's temporary directories and network lock, mounts, the state directory; in that order, so that a
  * clearing that is killed can be repeated.
  *
  * @module
@@ -15,6 +15,7 @@ import { parseMountInfo } from "../linux/mount.ts";
 import { holdProcess } from "../linux/pidfd.ts";
 import { startTime } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal.ts";
+import type { Log } from "../log/log.ts";
 import { readState, removeState } from "../state/load.ts";
 import { type RestoreRecord, readRecord } from "../state/state.ts";
 import { idsIn } from "./container.ts";
@@ -69,13 +70,22 @@ function temporaryDirectories(pid: number): string[] {
   }
 }
 
+/** Lets others in the container's network namespace be reached again, whom the checkpoint cut off. */
+export async function lift(record: RestoreRecord, log: Log): Promise<void> {
+  const { networkNamespace: path, imagePath: images } = record;
+  if (path === undefined || record.criu === undefined) return;
+  const { liftNetworkLock } = await import("../criu/network-lock.ts");
+  const since = "the restore was killed";
+  await liftNetworkLock({ path, images, since }, (message) => log.warn(message));
+}
+
 /**
  * Clears away what is left of an id that has no state.json.
  *
  * @returns whether there was anything
  * @throws ThawError naming what stays
  */
-export function removeLeftovers(root: string, id: string): boolean {
+export async function removeLeftovers(root: string, id: string, log: Log): Promise<boolean> {
   const directory = join(root, id);
   const isThere = () => statSync(directory, { throwIfNoEntry: false }) !== undefined;
   for (let left = CLAIM_PATIENCE; left > 0 && isThere(); left -= 5) {
@@ -86,6 +96,7 @@ export function removeLeftovers(root: string, id: string): boolean {
   const record = interruptedRestore(directory, id);
   if (record !== undefined) endCriu(record);
   if (record?.criu !== undefined) endTasks(root, id, record, record.criu.startTime);
+  if (record !== undefined) await lift(record, log);
   removeState(directory);
   return true;
 }

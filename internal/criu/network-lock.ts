@@ -9,8 +9,8 @@
  */
 
 import { existsSync } from "node:fs";
-import { ThawError } from "../errors/errors.ts";
-import type { NetworkLock } from "../images/network-lock.ts";
+import { describe, ThawError } from "../errors/errors.ts";
+import { type NetworkLock, networkLock } from "../images/network-lock.ts";
 import { AT_FDCWD, O_RDONLY, openAt } from "../linux/fd.ts";
 import { inNetworkNamespace } from "../linux/namespace.ts";
 import { deleteInetTable } from "../linux/nftables.ts";
@@ -20,6 +20,37 @@ import { runToEnd } from "../linux/run.ts";
 const CHAIN = "CRIU";
 // Milliseconds; iptables waits for its lock without end.
 const TIMEOUT = 10_000;
+
+/** The namespace a restore left cut off. */
+export interface CutOff {
+  /** Its file, such as /run/netns/pod. */
+  readonly path: string;
+  /** The image directory of the checkpoint. */
+  readonly images: string;
+  /** Why the lock will not be lifted by a restore, after "since". */
+  readonly since: string;
+}
+
+/**
+ * Removes the lock and says so in a warning; what cannot be removed is a warning too, as whatever led
+ * here counts more.
+ */
+export async function liftNetworkLock(
+  { path, images, since }: CutOff,
+  warn: (message: string) => void,
+): Promise<void> {
+  try {
+    const removed = await removeNetworkLock(path, networkLock(images));
+    if (removed.length === 0) return;
+    warn(
+      `the checkpoint had cut off network namespace ${path}; removed ${removed.join(" and ")}, since ${since}`,
+    );
+  } catch (error) {
+    warn(
+      `network namespace ${path} may still be cut off by the checkpoint: ${describe(error)}; look there with "iptables -S" and "nft list tables"`,
+    );
+  }
+}
 
 /**
  * Removes the lock, and nothing that is not CRIU's.

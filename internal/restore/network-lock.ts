@@ -1,6 +1,5 @@
 /** Stage: a failed restore does not leave others cut off from the network. @module */
 
-import { describe } from "../errors/errors.ts";
 import { namespacePath } from "../oci/config.ts";
 import type { RestorePlan } from "./plan.ts";
 
@@ -30,19 +29,8 @@ export function lockedNetwork(plan: RestorePlan): LockedNetwork {
 }
 
 async function unlock(plan: RestorePlan, path: string): Promise<void> {
-  const { log } = plan.options;
-  try {
-    // Only a failed restore needs them.
-    const { removeNetworkLock } = await import("../criu/network-lock.ts");
-    const { networkLock } = await import("../images/network-lock.ts");
-    const removed = await removeNetworkLock(path, networkLock(plan.imagePath));
-    if (removed.length === 0) return;
-    log.warn(
-      `the checkpoint had cut off network namespace ${path}; removed ${removed.join(" and ")}, since the restore failed`,
-    );
-  } catch (error) {
-    log.warn(
-      `network namespace ${path} may still be cut off by the checkpoint: ${describe(error)}; look there with "iptables -S" and "nft list tables"`,
-    );
-  }
+  // Only a failed restore needs it.
+  const { liftNetworkLock } = await import("../criu/network-lock.ts");
+  const cutOff = { path, images: plan.imagePath, since: "the restore failed" };
+  await liftNetworkLock(cutOff, (message) => plan.options.log.warn(message));
 }

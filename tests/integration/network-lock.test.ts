@@ -169,7 +169,7 @@ test("a restore that is refused before CRIU is asked leaves the lock for the nex
   expect(before.length).toBe(10);
 });
 
-test("a killed thaw leaves the lock as a killed runc does, and its record names the namespace", async () => {
+test("a killed thaw leaves the lock as a killed runc does, and delete -f removes it", async () => {
   using locked = new Locked("iptables");
   const fake = new FakeCriu(join(locked.lab.path, "fake"), { holds: "setup-namespaces" });
   const thaw = start(locked, fake);
@@ -181,6 +181,17 @@ test("a killed thaw leaves the lock as a killed runc does, and its record names 
   expect(JSON.parse(record)).toMatchObject({
     networkNamespace: locked.pod.path,
     imagePath: locked.image,
+  });
+  const deleted = locked.lab.thaw(["delete", "-f", locked.id]);
+  expect(deleted.status).toBe(0);
+  expect(deleted.stderr).toMatch(
+    /removed chain CRIU of iptables.*, since the restore was killed"$/m,
+  );
+  expect(locked.answers()).toBe(true);
+  expect(locked.lab.thaw(["delete", "-f", locked.id])).toEqual({
+    status: 0,
+    stdout: "",
+    stderr: "",
   });
 });
 
