@@ -19,8 +19,10 @@ trap remove EXIT
 
 count() { ctr task exec --exec-id "count-$$" "$1" cat /tmp/count; }
 
-ctr run -d --runc-binary /usr/local/bin/thaw "$image" thaw-here \
-  sh -c 'i=0; while :; do i=$((i + 1)); echo "$i" >/tmp/count; sleep 0.1; done'
+# It waits without a `sleep`: a shell caught while it starts a program cannot be checkpointed. And the
+# file keeps its size: CRIU compares, when it is open.
+ctr run -d --runc-binary /usr/local/bin/thaw "$image" thaw-here sh -c \
+  'mkfifo /tmp/f; exec 9<>/tmp/f; i=0; while :; do i=$((i + 1)); printf %08d $i 1<>/tmp/count; read -t 0.1 x <&9; done'
 sleep 1
 echo "here: at $(count thaw-here)"
 

@@ -9,8 +9,9 @@ archive=$(mktemp -u /var/tmp/thaw-example-XXXXXX.tar.zst)
 trap 'podman rm --force --time 0 --ignore thaw-here thaw-there >/dev/null; rm -f "$archive"' EXIT
 
 echo "Podman's runtime: $(podman info --format '{{.Host.OCIRuntime.Path}}')"
-podman run -d --name thaw-here "$image" \
-  sh -c 'i=0; while :; do i=$((i + 1)); echo "$i"; sleep 0.1; done' >/dev/null
+# It waits without a `sleep`: a shell caught while it starts a program cannot be checkpointed.
+podman run -d --name thaw-here "$image" sh -c \
+  'mkfifo /tmp/f; exec 9<>/tmp/f; i=0; while :; do i=$((i + 1)); echo $i; read -t 0.1 x <&9; done' >/dev/null
 sleep 1
 
 podman container checkpoint thaw-here >/dev/null

@@ -96,8 +96,12 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
       counts(`n${round + 1}`, reached);
       containerd.recorder.take();
     }
-    // The shim waits for it: it has become its parent.
+    // The shim finds it in its cgroups, and waits for it: it has become its parent.
     const last = suite === "bookworm" ? "n1" : "n2";
+    expect(ctr("task", "metrics", last).stdout).toContain("memory.");
+    ctr("task", "pause", last);
+    expect(containerd.task(last)?.status).toBe("PAUSED");
+    ctr("task", "resume", last);
     ctr("task", "kill", "-s", "9", last);
     waitFor(() => containerd.task(last)?.status === "STOPPED", "it to stop");
     expect(ctr("task", "delete", last).stderr).toContain("exit code 137");

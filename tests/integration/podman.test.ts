@@ -133,6 +133,14 @@ describe.each([...SUITES])("Podman of Debian %s", (suite) => {
     const reached = engine.count("tcp") ?? 0;
     const received = () => Number(podman("exec", "tcp", "tail", "-n", "1", "/tmp/received").stdout);
     waitFor(() => received() > reached, "data over the connection");
+    if (suite === "sid") {
+      // Not in Podman 4.3. Without their connection both ends soon end, and the container with them.
+      podman(...CHECKPOINT, "--tcp-established", "tcp");
+      engine.recorder.take();
+      podman(...RESTORE, "--tcp-close", "tcp");
+      document("`podman container restore --tcp-close`");
+      waitFor(() => status("tcp") === "exited", "the container to end");
+    }
     engine.end("tcp");
   });
 

@@ -152,6 +152,7 @@ export class Lab implements Disposable {
       "mkdir",
       "tail",
       "httpd",
+      "mkfifo",
     ])
       symlinkSync("busybox", join(rootfs, "bin", name));
     must(run(["runc", "spec", "--bundle", path]));

@@ -12,7 +12,7 @@ const SCRIPT = loop("printf %08d $i 1<>/tmp/n");
 
 /** A script that does the same in an image, and something else at every step. */
 export const steadyScript = (act = ":") =>
-  `busybox mkfifo /tmp/wait; ${loop(`printf %08d $i 1<>/tmp/n; ${act}`)}`;
+  `mkfifo /tmp/wait; ${loop(`printf %08d $i 1<>/tmp/n; ${act}`)}`;
 
 /** A bundle that counts in /tmp/n. */
 export function steadyBundle(lab: Lab, change?: (config: Json) => void, before = ""): Bundle {
