@@ -87,14 +87,12 @@ test("a cgroup in use is refused and left as it is", () => {
 });
 
 const V2_UPDATES = [
-  ...["", "--memory 64M --memory-swap 128m", "--memory 200m", "--memory-swap 300m"],
-  ...["--memory -1", "--memory 100m", "--memory-swap -1", "--memory-swap 10m", "--memory 0"],
-  ...["--memory-reservation 20m", "--memory-reservation -1", "--cpu-share 512"],
-  ...["--cpu-quota 50000", "--cpu-period 200000", "--cpu-period 5"],
+  "--memory 64M --memory-swap 128m --cpu-share 512 --cpu-quota 50000 --pids-limit 50",
+  ...["--memory 200m", "--memory-swap 300m --cpu-period 200000", "--memory -1 --pids-limit -1"],
+  ...["--memory 100m --memory-swap -1 --memory-reservation 20m", "--memory-swap 10m"],
+  ...["--memory 0 --memory-reservation -1 --blkio-weight 500", "--cpu-period 5"],
   ...["--cpu-quota 9000 --cpu-period 20000", "--cpu-burst 1000", "--cpu-burst 99999999"],
-  ...["--cpu-idle 1", "--cpu-share 300", "--cpu-idle 0"],
-  ...["--cpuset-cpus 0-1 --cpuset-mems 0", "--cpuset-cpus x", "--pids-limit 50"],
-  ...["--pids-limit -1", "--blkio-weight 500"],
+  ...["--cpu-idle 1", "--cpu-share 300", "--cpu-idle 0 --cpuset-cpus 0", "--cpuset-cpus x"],
 ];
 const V2_DOCUMENTS = [
   { memory: { limit: 99999744, swap: 99999744 } },

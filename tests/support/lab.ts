@@ -172,13 +172,14 @@ export class Lab implements Disposable {
     const runc = ["runc", "--root", this.root, ...this.globals];
     const argv = [...runc, "run", "-d", "--bundle", bundle.path, id];
     const log = join(this.path, "runc-run.err");
+    const file = join(bundle.rootfs, ready);
+    if (ready === "tmp/n") rmSync(file, { force: true }); // an earlier container's
     const done = Bun.spawnSync(["sh", "-c", 'exec "$@" >/dev/null 2>/dev/null', "sh", ...argv], {
       cwd: "/",
       stdin: "ignore",
       timeout: 30_000,
     });
     if (done.exitCode !== 0) throw new Error(`runc run ${id}: status ${done.exitCode} ${log}`);
-    const file = join(bundle.rootfs, ready);
     const isReady = () => statSync(file, { throwIfNoEntry: false }) !== undefined;
     const hasCounted = () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
     waitFor(ready === "tmp/n" ? hasCounted : isReady, `${ready} in ${id}`);
