@@ -5,7 +5,7 @@ const ranks = [
   ["oci", "images", "console", "runc"],
   ["criu", "state", "cgroups", "hooks"],
   ["mounts", "lazy", "container"],
-  ["restore"],
+  ["restore", "checkpoint"],
 ];
 const down = ranks.flatMap((rooms, rank) =>
   rooms.map((room) => ({

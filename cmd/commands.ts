@@ -9,6 +9,10 @@ export const commands: Commands = {
     description: "restore a container from a checkpoint",
     load: async () => (await import("./restore.ts")).restoreCommand,
   },
+  checkpoint: {
+    description: "save the state of a running container",
+    load: async () => (await import("./checkpoint.ts")).checkpointCommand,
+  },
   state: {
     description: "print the state of a container as JSON",
     load: async () => (await import("./state.ts")).stateCommand,
@@ -62,7 +66,6 @@ export const commands: Commands = {
 
 /** The rest of runc's commands, which runc itself runs in thaw's place. */
 export const handedToRunc: Readonly<Record<string, string>> = {
-  checkpoint: "checkpoint a running container",
   create: "create a container",
   exec: "execute a process in a container",
   run: "create and start a container",

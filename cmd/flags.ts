@@ -100,6 +100,16 @@ export function parseFlags(argv: readonly string[], flags: Flags, stopAtFirst: b
   return { booleans, strings, lists, positionals };
 }
 
+/** The number of a descriptor, as a flag's value. @throws ThawError for anything else */
+export function descriptor(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,9}$/.test(text))
+    throw new ThawError(`invalid value ${JSON.stringify(text)} for flag -${flag}: parse error`, {
+      hint: "give the number of an open descriptor",
+    });
+  return Number(text);
+}
+
 // Of a count runc takes a negative number, and treats it as 0.
 function refuseNoNumber(word: string, value: string, kind: NonNullable<Flag["number"]>): void {
   const number =

@@ -28,6 +28,7 @@ export function overview(): string {
     ...flagLines(globalFlags),
     "",
     heading("Examples"),
+    "  thaw checkpoint --image-path /var/lib/ckpt/c1 c1",
     "  thaw restore -d --bundle /srv/c1 --image-path /var/lib/ckpt/c1 c1",
     "  thaw list                        # its containers and runc's: each knows the other's",
     "",

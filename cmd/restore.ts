@@ -1,10 +1,9 @@
 /** `thaw restore`: flags to options, and the call. @module */
 
 import { defineCommand } from "citty";
-import { ThawError } from "../internal/errors/errors.ts";
 import { restore } from "../internal/restore/restore.ts";
 import type { Command, Invocation } from "./command.ts";
-import type { Flags, Parsed } from "./flags.ts";
+import { descriptor, type Flags, type Parsed } from "./flags.ts";
 
 const flags = {
   bundle: {
@@ -110,7 +109,7 @@ export const restoreCommand: Command = {
     meta: {
       name: "restore",
       description:
-        "Brings the container of a checkpoint (made by runc checkpoint) back to life under ID: reads the bundle, prepares cgroups and mounts, and has CRIU restore the processes. When that fails, one line says why and nothing is left.",
+        "Brings the container of a checkpoint (made by thaw or runc) back to life under ID: reads the bundle, prepares cgroups and mounts, and has CRIU restore the processes. When that fails, one line says why and nothing is left.",
     },
     run: async ({ data }) => {
       const { parsed, globals, log } = data as Invocation;
@@ -158,19 +157,10 @@ function toOptions(parsed: Parsed) {
     fileLocks: bool("file-locks"),
     autoDedup: bool("auto-dedup"),
     lazyPages: bool("lazy-pages"),
-    statusFd: statusFd(text("status-fd")),
+    statusFd: descriptor("status-fd", text("status-fd")),
     manageCgroupsMode: text("manage-cgroups-mode") ?? "",
     emptyNamespaces: parsed.lists.get("empty-ns") ?? [],
     lsmProfile: text("lsm-profile"),
     lsmMountContext: text("lsm-mount-context"),
   };
-}
-
-function statusFd(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^\d{1,9}$/.test(text))
-    throw new ThawError(`invalid value ${JSON.stringify(text)} for flag -status-fd: parse error`, {
-      hint: "give the number of an open descriptor",
-    });
-  return Number(text);
 }

@@ -40,6 +40,10 @@ _thaw_flag() {
     restore:status-fd | restore:lsm-profile | restore:lsm-mount-context | restore:preserve-fds) kind=anything ;;
     restore:manage-cgroups-mode) kind=word values=(soft full strict ignore) ;;
     restore:empty-ns) kind=word values=(network) ;;
+    checkpoint:image-path | checkpoint:work-path | checkpoint:parent-path) kind=directory ;;
+    checkpoint:status-fd | checkpoint:page-server) kind=anything ;;
+    checkpoint:manage-cgroups-mode) kind=word values=(soft full strict ignore) ;;
+    checkpoint:empty-ns) kind=word values=(network) ;;
     list:format | list:f) kind=anything ;;
     ps:format | ps:f) kind=anything ;;
     events:interval) kind=anything ;;
@@ -56,6 +60,7 @@ _thaw_flag() {
 _thaw_flags() {
   case "$1" in
     restore) _thaw_offer --bundle --image-path --work-path --detach --pid-file --console-socket --tcp-established --tcp-close --ext-unix-sk --shell-job --lazy-pages --status-fd --file-locks --manage-cgroups-mode --auto-dedup --empty-ns --lsm-profile --lsm-mount-context --no-subreaper --preserve-fds --no-pivot --no-new-keyring ;;
+    checkpoint) _thaw_offer --image-path --work-path --parent-path --leave-running --tcp-established --tcp-skip-in-flight --link-remap --ext-unix-sk --shell-job --lazy-pages --status-fd --page-server --file-locks --pre-dump --manage-cgroups-mode --empty-ns --auto-dedup --wait ;;
     list) _thaw_offer --format --quiet ;;
     ps) _thaw_offer --format ;;
     kill) _thaw_offer --all ;;
@@ -68,6 +73,7 @@ _thaw_flags() {
 
 _thaw_argument() {
   case "$1" in
+    checkpoint) _thaw_containers ;;
     state) _thaw_containers ;;
     ps) _thaw_containers ;;
     pause) _thaw_containers ;;
@@ -77,7 +83,7 @@ _thaw_argument() {
     events) _thaw_containers ;;
     update) _thaw_containers ;;
     completion) _thaw_offer bash zsh fish ;;
-    help) _thaw_offer restore state list ps pause resume kill delete events update features completion ;;
+    help) _thaw_offer restore checkpoint state list ps pause resume kill delete events update features completion ;;
   esac
 }
 
@@ -124,7 +130,7 @@ _thaw() {
   elif [[ ! $ended && $word == -* ]]; then
     _thaw_flags "$command"
   elif [[ ! $command ]]; then
-    _thaw_offer restore state list ps pause resume kill delete events update features completion help
+    _thaw_offer restore checkpoint state list ps pause resume kill delete events update features completion help
   elif ((given == 0)); then
     _thaw_argument "$command"
   fi

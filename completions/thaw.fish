@@ -9,7 +9,7 @@ function __thaw_words
             set skip 0
         else if string match -q -- '-*' $word
             switch "$command:"(string replace -r '^--?' '' -- $word)
-                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'list:format' 'list:f' 'ps:format' 'ps:f' 'events:interval' 'update:resources' 'update:r' 'update:blkio-weight' 'update:cpu-period' 'update:cpu-quota' 'update:cpu-burst' 'update:cpu-share' 'update:cpu-rt-period' 'update:cpu-rt-runtime' 'update:cpuset-cpus' 'update:cpuset-mems' 'update:memory' 'update:cpu-idle' 'update:memory-reservation' 'update:memory-swap' 'update:pids-limit' 'update:l3-cache-schema' 'update:mem-bw-schema' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
+                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'checkpoint:image-path' 'checkpoint:work-path' 'checkpoint:parent-path' 'checkpoint:status-fd' 'checkpoint:page-server' 'checkpoint:manage-cgroups-mode' 'checkpoint:empty-ns' 'list:format' 'list:f' 'ps:format' 'ps:f' 'events:interval' 'update:resources' 'update:r' 'update:blkio-weight' 'update:cpu-period' 'update:cpu-quota' 'update:cpu-burst' 'update:cpu-share' 'update:cpu-rt-period' 'update:cpu-rt-runtime' 'update:cpuset-cpus' 'update:cpuset-mems' 'update:memory' 'update:cpu-idle' 'update:memory-reservation' 'update:memory-swap' 'update:pids-limit' 'update:l3-cache-schema' 'update:mem-bw-schema' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
                     set skip 1
             end
         else
@@ -80,6 +80,27 @@ complete -c thaw -n '__thaw_in restore' -l preserve-fds -x -d 'expect N descript
 complete -c thaw -n '__thaw_in restore' -l no-pivot -d 'record that the container does not use pivot_root'
 complete -c thaw -n '__thaw_in restore' -l no-new-keyring -d 'record that it has no session keyring of its own'
 
+complete -c thaw -n __thaw_at -a checkpoint -d 'save the state of a running container'
+complete -c thaw -n '__thaw_at checkpoint' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in checkpoint' -l image-path -x -a '(__fish_complete_directories)' -d 'where the checkpoint goes; made if need be; default: ./checkpoint'
+complete -c thaw -n '__thaw_in checkpoint' -l work-path -x -a '(__fish_complete_directories)' -d 'where dump.log and stats-dump go; default: the image path'
+complete -c thaw -n '__thaw_in checkpoint' -l parent-path -x -a '(__fish_complete_directories)' -d 'the images of an earlier --pre-dump, relative to the image path: only what has changed since is saved'
+complete -c thaw -n '__thaw_in checkpoint' -l leave-running -d 'let the container go on afterwards'
+complete -c thaw -n '__thaw_in checkpoint' -l tcp-established -d 'save established TCP connections'
+complete -c thaw -n '__thaw_in checkpoint' -l tcp-skip-in-flight -d 'leave out TCP connections that are just being set up'
+complete -c thaw -n '__thaw_in checkpoint' -l link-remap -d 'give open files that have no name any more one, so that they can be restored'
+complete -c thaw -n '__thaw_in checkpoint' -l ext-unix-sk -d 'save unix sockets connected to outside of the container'
+complete -c thaw -n '__thaw_in checkpoint' -l shell-job -d 'save a process whose session leader is outside'
+complete -c thaw -n '__thaw_in checkpoint' -l lazy-pages -d 'leave memory where it is and serve it, on --page-server, to a restore with --lazy-pages elsewhere'
+complete -c thaw -n '__thaw_in checkpoint' -l status-fd -x -d 'with --lazy-pages: write a NUL byte to this descriptor when memory is served'
+complete -c thaw -n '__thaw_in checkpoint' -l page-server -x -d 'send memory to the criu page-server there; with --lazy-pages: serve it on that port, of every address'
+complete -c thaw -n '__thaw_in checkpoint' -l file-locks -d 'save file locks'
+complete -c thaw -n '__thaw_in checkpoint' -l pre-dump -d 'save memory alone, for a later --parent-path; the container goes on'
+complete -c thaw -n '__thaw_in checkpoint' -l manage-cgroups-mode -x -a 'soft full strict ignore' -d 'how cgroups are saved: soft (CRIU\'s default), full, strict or ignore'
+complete -c thaw -n '__thaw_in checkpoint' -l empty-ns -x -a 'network' -d 'save a namespace without what is in it; only network, which is always so'
+complete -c thaw -n '__thaw_in checkpoint' -l auto-dedup -d 'with --parent-path: free the pages of the parent that have changed'
+complete -c thaw -n '__thaw_in checkpoint' -l wait -d 'first wait until all memory has arrived, after a restore with --lazy-pages'
+
 complete -c thaw -n __thaw_at -a state -d 'print the state of a container as JSON'
 complete -c thaw -n '__thaw_at state' -a '(__thaw_containers)'
 
@@ -136,4 +157,4 @@ complete -c thaw -n __thaw_at -a completion -d 'print the completion script of a
 complete -c thaw -n '__thaw_at completion' -a 'bash zsh fish'
 
 complete -c thaw -n __thaw_at -a help -d 'show help of a command'
-complete -c thaw -n '__thaw_at help' -a 'restore state list ps pause resume kill delete events update features completion'
+complete -c thaw -n '__thaw_at help' -a 'restore checkpoint state list ps pause resume kill delete events update features completion'

@@ -21,6 +21,7 @@ const TITLES: Readonly<Record<Kind, string>> = {
   image: "Damaged checkpoints",
   namespace: "Namespaces",
   cgroup: "Cgroups",
+  checkpoint: "Checkpoints",
 };
 
 /** Text as a cell of a table. */
@@ -55,7 +56,7 @@ function differencesOf(kind: Kind): string {
       .map(({ name }) => name)
       .join("; ");
   const lines = reasons.map((reason) => [named(reason), reason]);
-  return `### ${TITLES[kind]}\n\n${table(["restore with", "thaw"], lines)}`;
+  return `### ${TITLES[kind]}\n\n${table([`${kind === "checkpoint" ? kind : "restore"} with`, "thaw"], lines)}`;
 }
 
 /** The whole document. */
@@ -82,7 +83,7 @@ ${table(["about", "rows", "equal", "different on purpose"], numbers)}
 ## In every row
 
 - After runc's message thaw may add a remedy: \`MESSAGE; REMEDY\`.
-- After \`criu failed: type RESTORE errno N\` thaw adds CRIU's own line, the cause, the remedy, and where
+- After \`criu failed: type RESTORE errno N\`, and DUMP, thaw adds CRIU's own line, the cause, the remedy, and where
   CRIU's log is, on the same line.
 - The text of help is thaw's own. What stands before it, and where it goes, is runc's.
 - Where runc shows its own name, thaw shows the name it was called by.
@@ -90,6 +91,10 @@ ${table(["about", "rows", "equal", "different on purpose"], numbers)}
 ## Flags of restore
 
 ${flagTable(flagEntries("restore"))}
+
+## Flags of checkpoint
+
+${flagTable(flagEntries("checkpoint"))}
 
 ## Global flags
 

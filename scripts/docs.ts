@@ -11,8 +11,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { commands } from "../cmd/commands.ts";
 import { completionScript } from "../cmd/completion.ts";
+import { DUMP_RULES } from "../internal/criu/dump-rules.ts";
 import { explain } from "../internal/criu/explain.ts";
-import { RULES } from "../internal/criu/rules.ts";
+import { RULES, type Rule } from "../internal/criu/rules.ts";
 import { render } from "./docs/mdoc.ts";
 import { pages } from "./docs/pages.ts";
 
@@ -21,14 +22,14 @@ const read = (path: string) => readFileSync(join(root, path), "utf8");
 
 // The day of the pages' own text; the files must not change with the day they are made on.
 const DATE = "November 24, 2026";
-const BEGIN = "<!-- made by npm run docs from internal/criu/rules.ts: change that -->";
+const TABLES = { "rules.ts": RULES, "dump-rules.ts": DUMP_RULES };
 const END = "<!-- end -->";
 
 /** One row for each rule, with the texts that its example gives. */
-function errorTable(): string {
+function errorTable(rules: readonly Rule[]): string {
   const cell = (text: string) => text.replaceAll(/[|*<]/g, "\\$&");
-  const rows = RULES.map(({ example }) => {
-    const { cause, remedy } = explain([example]) ?? { cause: "", remedy: "" };
+  const rows = rules.map(({ example }) => {
+    const { cause, remedy } = explain([example], rules) ?? { cause: "", remedy: "" };
     return `| \`${example.replaceAll("|", "\\|")}\` | ${cell(cause)} | ${cell(remedy)} |`;
   });
   return ["| CRIU's log says | because | what to do |", "|---|---|---|", ...rows].join("\n");
@@ -36,11 +37,14 @@ function errorTable(): string {
 
 function troubleshooting(): string {
   const path = "docs/troubleshooting.md";
-  const text = read(path);
-  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
-  if (begin === -1 || end < begin)
-    throw new Error(`${path} has lost its mark "${BEGIN}" or "${END}"`);
-  return `${text.slice(0, begin)}${BEGIN}\n\n${errorTable()}\n\n${text.slice(end)}`;
+  return Object.entries(TABLES).reduce((text, [file, rules]) => {
+    const mark = `<!-- made by npm run docs from internal/criu/${file}: change that -->`;
+    const begin = text.indexOf(mark);
+    const end = text.indexOf(END, begin);
+    if (begin === -1 || end === -1)
+      throw new Error(`${path} has lost its mark "${mark}" or "${END}"`);
+    return `${text.slice(0, begin)}${mark}\n\n${errorTable(rules)}\n\n${text.slice(end)}`;
+  }, read(path));
 }
 
 /** All made files: path in the repository to text. */

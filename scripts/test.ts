@@ -51,10 +51,13 @@ const OLD_CRIU: Part = {
   ],
 };
 
-/** Real cgroup v2 hosts with all controllers, and what most of them have: systemd as pid 1. */
+/**
+ * Real cgroup v2 hosts with all controllers and a kernel that tracks memory, and what most of them
+ * have: systemd as pid 1.
+ */
 const VMS = [
   OLD_CRIU,
-  inVm("cgroup2", [], [file("cgroup2")]),
+  inVm("cgroup2", [], ["cgroup2", "pre-dump"].map(file)),
   inVm(
     "cgroup2 with systemd",
     ["--systemd"],
@@ -64,7 +67,7 @@ const VMS = [
 ];
 
 /** Files that need such a host, and cannot run here. */
-const VM_ONLY = ["systemd.test.ts"];
+const VM_ONLY = ["systemd.test.ts", "pre-dump.test.ts"];
 
 function parts(): Part[] {
   const integration = readdirSync(join(root, "tests/integration"))

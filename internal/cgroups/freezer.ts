@@ -113,8 +113,13 @@ function waitFrozen(directory: string): true {
   }
 }
 
+/** The directory through which the container is frozen; undefined where there is no freezer. */
+export function freezerDirectory(paths: ReadonlyMap<string, string>): string | undefined {
+  return isV2(paths) ? mainDirectory(paths) : paths.get("freezer");
+}
+
 function freezerFile(paths: ReadonlyMap<string, string>): (value: string) => void {
-  const directory = isV2(paths) ? mainDirectory(paths) : paths.get("freezer");
+  const directory = freezerDirectory(paths);
   if (directory === undefined)
     throw new ThawError("cannot toggle freezer: cgroups not configured for container", {
       hint: "the v1 freezer controller is not mounted on this host",

@@ -49,7 +49,7 @@ export async function deleteContainer(
   if (interrupted !== undefined) endCriu(interrupted);
   if (force || status === "created") endInit(container);
   try {
-    await destroy(container, force);
+    await destroyContainer(container, force);
     if (interrupted !== undefined) await lift(interrupted, log);
   } catch (cause) {
     if (cause instanceof NoContainerError) throw cause;
@@ -69,8 +69,13 @@ function endInit(container: Container): void {
   });
 }
 
-/** Removes what a stopped container is made of. */
-async function destroy(container: Container, force: boolean): Promise<void> {
+/**
+ * Removes what a container is made of that has ended: cgroups, then its state; poststop hooks follow.
+ *
+ * @param force somebody else may have deleted it meanwhile
+ * @throws ThawError naming what stays, or what a hook failed with
+ */
+export async function destroyContainer(container: Container, force: boolean): Promise<void> {
   const { root, id, directory, state, cgroupPaths } = container;
   // Its init took the others along, unless they were in a PID namespace of somebody else's.
   if (!hasOwnPidNamespace(container)) killProcesses(cgroupPaths);

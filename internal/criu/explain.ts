@@ -1,6 +1,6 @@
-/** Why a restore failed, from CRIU's own error lines: cause and remedy. @module */
+/** Why CRIU failed, from its own error lines: cause and remedy. @module */
 
-import { RULES } from "./rules.ts";
+import type { Rule } from "./rules.ts";
 
 /** What is known about a failure. */
 export interface Explanation {
@@ -12,10 +12,17 @@ export interface Explanation {
   readonly remedy: string;
 }
 
-/** Finds the first of CRIU's error lines that has a known cause. */
-export function explain(errors: readonly string[]): Explanation | undefined {
+/**
+ * Finds the first of CRIU's error lines that has a known cause.
+ *
+ * @param rules those of what CRIU was asked for
+ */
+export function explain(
+  errors: readonly string[],
+  rules: readonly Rule[],
+): Explanation | undefined {
   for (const line of errors) {
-    for (const { pattern, cause, remedy } of RULES) {
+    for (const { pattern, cause, remedy } of rules) {
       const match = pattern.exec(line);
       if (match === null) continue;
       const fill = (text: string) => text.replaceAll(/\$(\d)/g, (_, n) => match[Number(n)] ?? "");

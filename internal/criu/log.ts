@@ -1,15 +1,16 @@
-/** restore.log: what CRIU itself says, and which line of it is the reason. @module */
+/** CRIU's log: what it says itself, and which line of it is the reason. @module */
 
 import { readFileSync, statSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { wrapFs } from "../linux/libc.ts";
 
-// Logged on healthy restores too: raising limits without CAP_SYS_RESOURCE, and cgroupd when its
-// peer goes; the last one only says that there was an error.
+// Logged when all is well too: raising limits without CAP_SYS_RESOURCE, and cgroupd when its
+// peer goes; the last two only say that there was an error.
 const HARMLESS = [
   /rlimit: Can't setup RLIMIT_NOFILE/,
   /cgroupd: recv req error/,
   /Restoring FAILED/,
+  /Dumping FAILED/,
 ];
 
 const IS_ERROR = /Error \(|: Error /;
@@ -35,11 +36,14 @@ export function realErrors(log: string): string[] {
     .map(bare);
 }
 
-/** What CRIU says instead of an error when the contents of a tmpfs are missing, as bare lines. */
-export function missingTmpfs(log: string): string[] {
+// The contents of a tmpfs are missing; no page server answers.
+const SILENT = /No tmpfs-|Can't connect to server/;
+
+/** Reasons that CRIU does not call an error, as bare lines. */
+export function silentReasons(log: string): string[] {
   return log
     .split("\n")
-    .filter((line) => line.includes("No tmpfs-"))
+    .filter((line) => SILENT.test(line))
     .map(bare);
 }
 

@@ -2,6 +2,7 @@
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type DescField, ScalarType } from "@bufbuild/protobuf";
+import { ThawError } from "../errors/errors.ts";
 import { goQuote } from "../log/log.ts";
 import { CgroupMode, OptsSchema } from "./gen/criu/rpc_pb.ts";
 
@@ -11,9 +12,9 @@ export type CriuOptions = MessageInitShape<typeof OptsSchema> & { imagesDirFd: n
 /**
  * The value of `--manage-cgroups-mode`; "" leaves the choice to CRIU.
  *
- * @returns undefined for a word CRIU does not know
+ * @throws ThawError `invalid manage-cgroups-mode value`
  */
-export function manageCgroupsMode(word: string): CgroupMode | undefined {
+export function manageCgroupsMode(word: string): CgroupMode {
   const modes: Record<string, CgroupMode> = {
     "": CgroupMode.DEFAULT,
     soft: CgroupMode.SOFT,
@@ -21,7 +22,38 @@ export function manageCgroupsMode(word: string): CgroupMode | undefined {
     strict: CgroupMode.STRICT,
     ignore: CgroupMode.IGNORE,
   };
-  return Object.hasOwn(modes, word) ? modes[word] : undefined;
+  const mode = Object.hasOwn(modes, word) ? modes[word] : undefined;
+  if (mode === undefined)
+    throw new ThawError("invalid manage-cgroups-mode value", {
+      hint: `${JSON.stringify(word)} is none of soft, full, strict and ignore`,
+    });
+  return mode;
+}
+
+/** runc does not manage network devices: the namespace is always dumped and restored empty. */
+export const EMPTY_NETWORK = 0x40000000; // CLONE_NEWNET
+
+/**
+ * Refuses a namespace that CRIU cannot leave empty.
+ *
+ * @throws ThawError `namespace "ipc" is not supported`
+ */
+export function refuseEmptyNamespaces(names: readonly string[]): void {
+  for (const name of names) {
+    if (name !== "network")
+      throw new ThawError(`namespace ${JSON.stringify(name)} is not supported`);
+  }
+}
+
+/**
+ * CRIU's configuration file: the one an annotation names, none when it is empty, else runc's.
+ * CRIU passes over one that is not there.
+ */
+export function criuConfigFile(
+  annotations: Readonly<Record<string, string>> | null | undefined,
+): string | undefined {
+  const named = annotations?.["org.criu.config"];
+  return named === undefined ? "/etc/criu/runc.conf" : named || undefined;
 }
 
 /** The options one by one, as runc's debug log prints them: `CRIU option LogLevel with value 4`. */

@@ -1,5 +1,5 @@
 /**
- * CRIU's errors that thaw knows, with cause and remedy: the program's table, and the one of
+ * CRIU's errors of a restore that thaw knows, with cause and remedy: the program's table, and the one of
  * docs/troubleshooting.md.
  *
  * @module
@@ -7,7 +7,7 @@
 
 /** One error of CRIU. */
 export interface Rule {
-  /** Found in a line of restore.log. */
+  /** Found in a line of CRIU's log. */
   readonly pattern: RegExp;
   /** Such a line, without the time, the pid and the place in its source that CRIU puts before it. */
   readonly example: string;
@@ -17,8 +17,24 @@ export interface Rule {
   readonly remedy: string;
 }
 
+/** Of a dump and of a restore. */
+export const COMMON_RULES: readonly Rule[] = [
+  {
+    pattern: /execvp\("([^"]+)".*\) failed/,
+    example: 'execvp("iptables-restore", ...) failed: No such file or directory',
+    cause: "CRIU needs the program $1, which is not on PATH",
+    remedy: "install $1, or correct PATH",
+  },
+  {
+    pattern: /kerndat_tcp_repair failed/,
+    example: "kerndat_tcp_repair failed when initializing kerndat.",
+    cause: "the loopback interface is down in the network namespace CRIU runs in",
+    remedy: "ip link set lo up",
+  },
+];
+
 /**
- * By CRIU 4.2's texts. The first error line that a rule knows is explained, so the order of rules
+ * Those of a restore, by CRIU 4.2's texts. The first error line that a rule knows is explained, so the order of rules
  * matters only for lines that two of them match.
  */
 export const RULES: readonly Rule[] = [
@@ -76,12 +92,6 @@ export const RULES: readonly Rule[] = [
     example: "Missing required plugin: amdgpu_plugin",
     cause: "the checkpoint needs CRIU's plugin $1",
     remedy: "install the plugin where this criu looks for it (CRIU_LIBS_DIR)",
-  },
-  {
-    pattern: /execvp\("([^"]+)".*\) failed/,
-    example: 'execvp("iptables-restore", ...) failed: No such file or directory',
-    cause: "CRIU needs the program $1, which is not on PATH",
-    remedy: "install $1, or correct PATH",
   },
   {
     pattern: /(?:Head m|M)agic doesn't match for (\S+)/,
@@ -248,10 +258,5 @@ export const RULES: readonly Rule[] = [
       "process $1 was ended by signal $2 while it was restored: out of memory, or a missing image",
     remedy: "raise linux.resources.memory.limit, see the kernel log, and check the images",
   },
-  {
-    pattern: /kerndat_tcp_repair failed/,
-    example: "kerndat_tcp_repair failed when initializing kerndat.",
-    cause: "the loopback interface is down in the network namespace CRIU runs in",
-    remedy: "ip link set lo up",
-  },
+  ...COMMON_RULES,
 ];

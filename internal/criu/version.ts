@@ -65,16 +65,34 @@ const LEAST = 30000;
  * @param version as 40201 for 4.2.1
  */
 export function refuseOldCriu(version: number, config: Config, needs: VersionNeeds): void {
-  if (version < LEAST)
-    throw new ThawError(`CRIU version ${version} must be ${LEAST} or higher`, {
-      hint: hint(LEAST),
-    });
+  refuseLeast(version);
   for (const { since, is, message, what } of NEEDS) {
     if (version >= since || !is(config, needs)) continue;
     throw new ThawError(message ?? `${what} requires at least CRIU ${release(since)}`, {
       hint: `this is CRIU ${release(version)}: ${hint(since)}`,
     });
   }
+}
+
+/**
+ * Refuses a CRIU too old for any dump, in runc's words: it asks for external namespaces also where
+ * there are none.
+ */
+export function refuseOldCriuForDump(version: number): void {
+  refuseLeast(version);
+  const lacking = version < 31100 ? "net" : version < 31500 ? "pid" : undefined;
+  if (lacking !== undefined)
+    throw new ThawError(
+      `criu lacks support for external ${lacking} namespace during checkpointing process (old criu version?)`,
+      { hint: `this is CRIU ${release(version)}: ${hint(31500)}` },
+    );
+}
+
+function refuseLeast(version: number): void {
+  if (version >= LEAST) return;
+  throw new ThawError(`CRIU version ${version} must be ${LEAST} or higher`, {
+    hint: hint(LEAST),
+  });
 }
 
 function hint(since: number): string {

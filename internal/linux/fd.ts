@@ -31,6 +31,7 @@ export const AT_FDCWD = -100;
 const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
 const F_SETFD = 2;
+const F_GETFL = 3;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 const SYS_close_range = 436;
@@ -83,6 +84,11 @@ export function duplicate(fd: number, least: number): OwnedFd {
 /** Whether a descriptor number is open in this process. */
 export function isOpen(fd: number): boolean {
   return libc.fcntl(fd, F_GETFD, 0) !== -1;
+}
+
+/** Whether a descriptor can be written to. @throws SyscallError EBADF when it is not open */
+export function isWritable(fd: number): boolean {
+  return (check(libc.fcntl(fd, F_GETFL, 0), "") & (O_WRONLY | O_RDWR)) !== 0;
 }
 
 /**

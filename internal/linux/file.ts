@@ -1,9 +1,20 @@
-/** Reading files of others: whatever lies there, reading ends. @module */
+/** Files: read whatever lies there, written whole or not at all; directories made. @module */
 
-import { fstatSync, readSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { AT_FDCWD, O_NONBLOCK, O_RDONLY, openAt } from "./fd.ts";
-import { EAGAIN, hasErrno, wrapFs } from "./libc.ts";
+import { EAGAIN, EEXIST, ENOTDIR, hasErrno, SyscallError, wrapFs } from "./libc.ts";
 import { POLLIN, poll } from "./signal.ts";
 
 /**
@@ -69,4 +80,51 @@ function readSome(fd: number, bytes: Buffer, name: string): number {
       poll([{ fd, events: POLLIN }], -1);
     }
   }
+}
+
+/** Makes a directory, one level, unless something of that name is there. @throws SyscallError */
+export function makeDirectory(path: string, mode: number): void {
+  try {
+    wrapFs(`mkdir ${path}`, () => mkdirSync(path, mode));
+  } catch (error) {
+    if (!hasErrno(error, EEXIST)) throw error;
+  }
+}
+
+/**
+ * mkdir -p, worded like Go's os.MkdirAll: the first directory that failed.
+ *
+ * @param mode of each that is made
+ * @throws SyscallError `mkdir PATH: not a directory`
+ */
+export function makeDirectories(path: string, mode: number): void {
+  if (isDirectory(path)) return;
+  const parent = join(path, "..");
+  if (parent !== path) makeDirectories(parent, mode);
+  makeDirectory(path, mode);
+  if (!isDirectory(path)) throw new SyscallError(`mkdir ${path}`, ENOTDIR);
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/**
+ * Writes a file beside and renames it, mode 0600: it is there as a whole or not at all.
+ *
+ * @throws SyscallError naming it
+ */
+export function writeAtomically(directory: string, name: string, text: string): void {
+  const temporary = join(directory, `.${name}.new`);
+  wrapFs(`write ${join(directory, name)}`, () => {
+    const fd = openSync(temporary, "w", 0o600);
+    try {
+      const bytes = Buffer.from(text);
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, join(directory, name));
+  });
 }

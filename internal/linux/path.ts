@@ -36,6 +36,19 @@ import {
 
 const MAX_LINKS = 255; // as github.com/cyphar/filepath-securejoin
 
+/**
+ * Refuses paths that no system call or log line can hold.
+ *
+ * @param paths flag without dashes, to its value
+ * @throws ThawError naming the flag
+ */
+export function refusePathsWithNul(paths: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, path] of Object.entries(paths)) {
+    if (path !== undefined && /[\0\n]/.test(path))
+      throw new ThawError(`--${name} ${JSON.stringify(path)} contains a NUL byte or a newline`);
+  }
+}
+
 /** What to make when the path does not exist: directories, or a file at its end. */
 export type Missing = "directory" | "file" | "nothing";
 

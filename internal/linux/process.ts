@@ -262,6 +262,16 @@ export function startTime(pid: number): number | undefined {
   }
 }
 
+/** The name of a process, for people (proc(5), comm). */
+export function nameOf(pid: number): string {
+  return readOr(`/proc/${pid}/comm`).trim() || "it has ended";
+}
+
+/** The process that traces another (ptrace(2)); 0 for none. */
+export function tracerOf(pid: number): number {
+  return Number(/^TracerPid:\s*(\d+)/m.exec(readOr(`/proc/${pid}/status`))?.[1] ?? 0);
+}
+
 /** Whether a process is another, or its child, or a child's, and so on; false when it has ended. */
 export function descendsFrom(pid: number, ancestor: number): boolean {
   for (let one = pid; one > 1; ) {

@@ -1,9 +1,8 @@
 /** Stage: file locks of the container that another process holds. @module */
 
-import { readFileSync } from "node:fs";
 import { ThawError } from "../errors/errors.ts";
 import { type BlockedLock, openPath, readBlockedLocks } from "../linux/locks.ts";
-import { descendsFrom, sendSignal } from "../linux/process.ts";
+import { descendsFrom, nameOf, sendSignal } from "../linux/process.ts";
 import { type Interrupts, SIGKILL } from "../linux/signal.ts";
 import type { RestorePlan } from "./plan.ts";
 
@@ -61,12 +60,4 @@ function refuse(doing: string, { waiter, holder, inode }: BlockedLock): never {
   throw new ThawError(`${doing}: ${file}, which the container had locked, is locked by ${who}`, {
     hint: "end that process (is it the same container?), or give each its own copy of the files",
   });
-}
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
-  } catch {
-    return "it has ended";
-  }
 }

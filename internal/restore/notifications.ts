@@ -1,7 +1,7 @@
 /** Stage: what thaw does at CRIU's notifications (runc: criuNotifications). @module */
 
 import type { Stdio } from "../console/stdio.ts";
-import type { Notification } from "../criu/session.ts";
+import type { Notification } from "../criu/talk.ts";
 import { ThawError } from "../errors/errors.ts";
 import { type HookState, runHooks } from "../hooks/hooks.ts";
 import type { Interrupts } from "../linux/signal.ts";

@@ -9,11 +9,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import { type CgroupDriver, type ContainerCgroup, cgroupfsDriver } from "../cgroups/driver.ts";
 import { type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
 import { findCriu } from "../criu/binary.ts";
-import { manageCgroupsMode } from "../criu/options.ts";
+import { criuConfigFile, manageCgroupsMode, refuseEmptyNamespaces } from "../criu/options.ts";
 import { ThawError } from "../errors/errors.ts";
 import { readCheckpoint } from "../images/checkpoint.ts";
 import { countHandedOver } from "../linux/fd.ts";
 import { wrapFs } from "../linux/libc.ts";
+import { refusePathsWithNul } from "../linux/path.ts";
 import { loadSpec } from "../oci/bundle.ts";
 import type { Config } from "../oci/config.ts";
 import { toConfig } from "../oci/convert.ts";
@@ -56,7 +57,15 @@ export interface RestorePlan {
  * @throws ThawError for whatever cannot work, in runc's words where runc has them
  */
 export async function planRestore(options: RestoreOptions): Promise<RestorePlan> {
-  refusePathsWithNul(options);
+  refusePathsWithNul({
+    bundle: options.bundle,
+    "image-path": options.imagePath,
+    "work-path": options.workPath,
+    "pid-file": options.pidFile,
+    "console-socket": options.consoleSocket,
+    root: options.root,
+    criu: options.criu,
+  });
   refuseUnsupported(options);
   refuseMissingDescriptors(options.preserveFds);
   const driver = await cgroupDriver(options);
@@ -91,7 +100,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
   if (pidFile !== undefined) refusePidFile(pidFile);
   const images = resolve(bundle, imagePath);
   const { descriptors, wideCounts, fileLocks, tcpConnections } = readCheckpoint(images);
-  const configFile = criuConfig(spec);
+  const configFile = criuConfigFile(spec.annotations);
   if (tcpConnections) refuseTcpConnections(options, images, configFile);
   return {
     options,
@@ -103,7 +112,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     workPath: options.workPath === undefined ? images : resolve(bundle, options.workPath),
     pidFile,
     criu: findCriu(criu),
-    cgroupsMode: cgroupsMode(options.manageCgroupsMode),
+    cgroupsMode: manageCgroupsMode(options.manageCgroupsMode),
     hierarchies: found,
     cgroup,
     descriptors,
@@ -111,23 +120,6 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     fileLocks,
     criuConfig: configFile,
   };
-}
-
-function refusePathsWithNul(options: RestoreOptions): void {
-  const { bundle, imagePath, workPath, pidFile, consoleSocket, root, criu } = options;
-  const paths = {
-    bundle,
-    "image-path": imagePath,
-    "work-path": workPath,
-    "pid-file": pidFile,
-    "console-socket": consoleSocket,
-    root,
-    criu,
-  };
-  for (const [name, path] of Object.entries(paths)) {
-    if (path !== undefined && /[\0\n]/.test(path))
-      throw new ThawError(`--${name} ${JSON.stringify(path)} contains a NUL byte or a newline`);
-  }
 }
 
 // runc create's words. CRIU restores the container's own descriptors, so nothing is handed on.
@@ -149,10 +141,7 @@ async function cgroupDriver(options: RestoreOptions): Promise<CgroupDriver> {
 function refuseUnsupported(options: RestoreOptions): void {
   if (process.geteuid?.() !== 0)
     throw new ThawError("restoring a container needs root", { hint: "run thaw as root" });
-  for (const name of options.emptyNamespaces) {
-    if (name !== "network")
-      throw new ThawError(`namespace ${JSON.stringify(name)} is not supported`);
-  }
+  refuseEmptyNamespaces(options.emptyNamespaces);
 }
 
 function enterBundle(bundle: string): void {
@@ -187,15 +176,6 @@ function refusePidFile(pidFile: string): void {
     throw new ThawError(`open ${pidFile}: is a directory`, { hint: "give a file with --pid-file" });
 }
 
-function cgroupsMode(word: string): number {
-  const mode = manageCgroupsMode(word);
-  if (mode === undefined)
-    throw new ThawError("invalid manage-cgroups-mode value", {
-      hint: `${JSON.stringify(word)} is none of soft, full, strict and ignore`,
-    });
-  return mode;
-}
-
 // CRIU would say so later, and its failure lifts the network lock, which keeps the connections whole.
 function refuseTcpConnections(
   { tcpEstablished, tcpClose }: RestoreOptions,
@@ -210,11 +190,4 @@ function refuseTcpConnections(
   throw new ThawError(`the checkpoint ${images} holds an established TCP connection`, {
     hint: "restore with --tcp-established, or with --tcp-close to have it closed",
   });
-}
-
-// runc: handleCriuConfigurationFile. An empty annotation means no file at all.
-function criuConfig(spec: Spec): string | undefined {
-  const annotation = spec.annotations?.["org.criu.config"];
-  if (annotation === undefined) return "/etc/criu/runc.conf";
-  return annotation === "" ? undefined : annotation;
 }

@@ -1,11 +1,9 @@
 /** Stage: the request, pure: a plan in, CRIU's options out, equal to what runc sends. @module */
 
-import type { CriuOptions } from "../criu/options.ts";
+import { type CriuOptions, EMPTY_NETWORK } from "../criu/options.ts";
 import type { ExternalMount } from "../mounts/external.ts";
 import { restoresLocks } from "./locks.ts";
 import type { RestorePlan } from "./plan.ts";
-
-const CLONE_NEWNET = 0x40000000;
 
 /** What the stages before made, as the request names it. */
 export interface RequestParts {
@@ -36,8 +34,7 @@ export function restoreRequest(plan: RestorePlan, parts: RequestParts): CriuOpti
     extUnixSk: options.extUnixSk,
     tcpEstablished: options.tcpEstablished,
     fileLocks: restoresLocks(plan),
-    // runc does not manage network devices: the namespace is always restored empty.
-    emptyNs: CLONE_NEWNET,
+    emptyNs: EMPTY_NETWORK,
     orphanPtsMaster: true,
     autoDedup: options.autoDedup,
     lazyPages: options.lazyPages,

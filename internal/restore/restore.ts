@@ -15,8 +15,10 @@ import { cgroupsOf } from "../cgroups/manager.ts";
 import { pipedStdio } from "../console/piped.ts";
 import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
 import { terminalStdio } from "../console/terminal.ts";
+import { makeWorkDirectory, openDirectories } from "../criu/directories.ts";
 import { type CriuOptions, describeOptions } from "../criu/options.ts";
-import { CriuError, type CriuSession, startCriu } from "../criu/session.ts";
+import { type CriuSession, startCriu } from "../criu/session.ts";
+import { CriuError } from "../criu/talk.ts";
 import { temporaries } from "../criu/temporaries.ts";
 import { refuseOldCriu } from "../criu/version.ts";
 import { describe, ThawError } from "../errors/errors.ts";
@@ -52,8 +54,7 @@ import { type Config, namespacePath } from "../oci/config.ts";
 import { hostId } from "../oci/convert.ts";
 import { type ClaimedState, claimState, processId } from "../state/state.ts";
 import { mountCriuRoot } from "./criu-root.ts";
-import { explainFailure } from "./failure.ts";
-import { makeWorkDirectory, openImages } from "./images.ts";
+import { explainRestore } from "./failure.ts";
 import { type LockWatch, watchLocks } from "./locks.ts";
 import { openNamespaces } from "./namespaces.ts";
 import { lockedNetwork } from "./network-lock.ts";
@@ -137,7 +138,7 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     startCriu(plan.criu, { stdio: io.fds, extra: namespaces.fds }, locks.interrupts),
   );
   await checkVersion(criu, plan);
-  const images = scope.use(openImages(plan));
+  const images = scope.use(openDirectories(directoriesOf(plan)));
   const root = mountCriuRoot(plan.config.rootfs, state.path);
   // Opened here: the walk must see this namespace's mounts.
   const rootfs = scope.use(openAt(AT_FDCWD, plan.config.rootfs, O_PATH | O_DIRECTORY));
@@ -175,13 +176,13 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     return init;
   } catch (error) {
     thawBelow(plan.cgroup.paths); // criu is in it too
-    throw explainFailure(lazy?.failure() ?? error, {
-      images: plan.imagePath,
-      logPath: images.log,
-      since: asked,
-      log: options.log,
-    });
+    throw explainRestore(lazy?.failure() ?? error, plan, images.log, asked);
   }
+}
+
+function directoriesOf({ imagePath, workPath, options }: RestorePlan) {
+  const work = options.workPath === undefined ? undefined : workPath;
+  return { images: imagePath, work, log: "restore.log" };
 }
 
 interface Request extends Parts {

@@ -3,14 +3,14 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { readRegularFile } from "../linux/file.ts";
+import { readRegularFile, writeAtomically } from "../linux/file.ts";
 import { ENOENT, hasErrno } from "../linux/libc.ts";
 import { unmountTree } from "../linux/mount.ts";
 import { removeTree } from "../linux/tree.ts";
 import { goJson } from "../log/log.ts";
-import type { Cgroup, Hook, Namespace } from "../oci/config.ts";
+import type { Cgroup, Hook, Mount, Namespace } from "../oci/config.ts";
 import { parseExact } from "../oci/exact-json.ts";
-import { type ProcessId, readRecord, writeAtomically } from "./state.ts";
+import { type ProcessId, readRecord } from "./state.ts";
 
 /** What of state.json the commands use, with what runc 1.4 leaves out put back. */
 export interface StoredState {
@@ -24,6 +24,12 @@ export interface StoredState {
   /** Annotations as `key=value`, and the bundle as `bundle=PATH`. */
   readonly labels: readonly string[];
   readonly namespaces: readonly Namespace[];
+  readonly mounts: readonly Pick<Mount, "device" | "destination" | "source">[];
+  readonly maskPaths: readonly string[];
+  /** Paths of the device nodes. */
+  readonly devices: readonly string[];
+  /** What the descriptors 0, 1 and 2 were when the container was made. */
+  readonly externalDescriptors: readonly string[];
   readonly poststop: readonly Hook[];
   readonly cgroup: Cgroup;
   /** Controller to absolute directory; may be empty. */
@@ -128,6 +134,14 @@ function interpret(state: Json, path: string): StoredState {
       type: text(type, ""),
       path: text(at, ""),
     })),
+    mounts: list(config.mounts).map(({ device, destination, source }: Json) => ({
+      device: text(device, ""),
+      destination: text(destination, ""),
+      source: text(source, ""),
+    })),
+    maskPaths: strings(config.mask_paths),
+    devices: strings(list(config.devices).map((device: Json) => device?.path)),
+    externalDescriptors: strings(state.external_descriptors),
     poststop: list(config.Hooks?.poststop).map(toHook),
     cgroup: config.cgroups,
     intelRdt: typeof config.intel_rdt === "object" && config.intel_rdt !== null,

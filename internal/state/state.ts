@@ -7,21 +7,11 @@
  * @module
  */
 
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { EEXIST, ENOENT, ENOTDIR, hasErrno, SyscallError, wrapFs } from "../linux/libc.ts";
+import { makeDirectories, writeAtomically } from "../linux/file.ts";
+import { EEXIST, ENOENT, ENOTDIR, hasErrno, wrapFs } from "../linux/libc.ts";
 import { startTime } from "../linux/process.ts";
 import { goJson } from "../log/log.ts";
 import type { Config } from "../oci/config.ts";
@@ -72,8 +62,12 @@ export function processId(pid: number): ProcessId {
 
 const RECORD = "thaw.json";
 const LAZY_PAGES = "lazy-pages.json";
-// Everything that thaw or CRIU may have put there, and nothing else, is removed.
-const FILES = ["state.json", RECORD, LAZY_PAGES].flatMap((name) => [name, `.${name}.new`]);
+// Everything that thaw, CRIU or a checkpoint that left the container running may have put there, and
+// nothing else, is removed.
+const FILES = [
+  ...["state.json", RECORD, LAZY_PAGES].flatMap((name) => [name, `.${name}.new`]),
+  "checkpoint",
+];
 const DIRECTORIES = ["criu-root", "notify"];
 
 /** A claimed id; disposing removes the directory, never following a mount. */
@@ -161,12 +155,26 @@ export function readRecord(path: string): RestoreRecord | undefined {
 }
 
 /**
+ * Who sees to it that a container's memory arrives; undefined when all of it is there.
+ *
+ * @param path the state directory
+ */
+export function readLazyPages(path: string): ProcessId | undefined {
+  try {
+    const { version, guardian } = JSON.parse(readFileSync(join(path, LAZY_PAGES), "utf8"));
+    return version === 1 ? guardian : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Makes `<root>/<id>`. Of two at once, one gets it.
  *
  * @throws ThawError when the id is taken or the root cannot be made; nothing is left
  */
 export function claimState(root: string, id: string): ClaimedState {
-  makeDirectories(root);
+  makeDirectories(root, 0o700);
   const path = join(root, id);
   try {
     wrapFs(`mkdir ${path}`, () => mkdirSync(path, 0o711));
@@ -199,39 +207,6 @@ export function claimState(root: string, id: string): ClaimedState {
       if (isOurs()) removeStateDirectory(path);
     },
   };
-}
-
-/** mkdir -p with mode 0700, worded like Go's os.MkdirAll: the first directory that failed. */
-function makeDirectories(path: string): void {
-  if (statOrUndefined(path)?.isDirectory()) return;
-  const parent = join(path, "..");
-  if (parent !== path) makeDirectories(parent);
-  try {
-    wrapFs(`mkdir ${path}`, () => mkdirSync(path, 0o700));
-  } catch (error) {
-    if (!hasErrno(error, EEXIST)) throw error;
-    if (!statOrUndefined(path)?.isDirectory()) throw new SyscallError(`mkdir ${path}`, ENOTDIR);
-  }
-}
-
-/**
- * Writes a file of a state directory beside it and renames it.
- *
- * @throws SyscallError `write PATH: …`; the old file stays
- */
-export function writeAtomically(directory: string, name: string, text: string): void {
-  const temporary = join(directory, `.${name}.new`);
-  wrapFs(`write ${join(directory, name)}`, () => {
-    const fd = openSync(temporary, "w", 0o600);
-    try {
-      const bytes = Buffer.from(text);
-      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, join(directory, name));
-  });
 }
 
 function removeFile(path: string): void {

@@ -78,6 +78,38 @@ const SIGNALS = [
   "removes the directory; the next restore of that ID uses the cgroups, and they go with it.",
 ];
 
+const CHECKPOINT_SIGNALS = [
+  ".Dv SIGTERM ,",
+  ".Dv SIGINT",
+  "and",
+  ".Dv SIGHUP",
+  "give the checkpoint up: CRIU lets the container go on, which is waited for, what was written is",
+  "removed, and the exit status is 1.",
+  "A second signal leaves that to CRIU.",
+  "A signal that comes when everything is written is too late: the exit status is 0.",
+  "After",
+  ".Dv SIGKILL",
+  "CRIU lets the container go on by itself; the half-written images have no",
+  ".Pa descriptors.json ,",
+  "without which no restore takes them for a checkpoint.",
+];
+
+const CHECKPOINT_FILES: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "Pa descriptors.json",
+    ["In the image path, written last: what the standard streams of the container were."],
+  ],
+  ["Pa dump.log , Pa stats-dump", ["CRIU's log and figures, in the work directory."]],
+  [
+    "Pa /run/runc/ID/checkpoint",
+    ["An empty file, as from runc: the container has been checkpointed and left running."],
+  ],
+  [
+    "Pa /etc/criu/runc.conf",
+    ["CRIU's options, unless the annotation", ".Dq org.criu.config", "names another file."],
+  ],
+];
+
 const RESTORE_STATUS = [
   "With",
   ".Fl -detach ,",
@@ -89,6 +121,17 @@ const RESTORE_STATUS = [
 
 /** Written by hand: the sections of a command's page after its options and before its examples. */
 const BY_HAND: Readonly<Record<string, Sections>> = {
+  checkpoint: [
+    ["SIGNALS", CHECKPOINT_SIGNALS],
+    ["FILES", list(CHECKPOINT_FILES)],
+    [
+      "EXIT STATUS",
+      [
+        "0 when the checkpoint is complete, also when the container could not be destroyed",
+        "afterwards, which the log tells; 1 on any error.",
+      ],
+    ],
+  ],
   restore: [
     ["SIGNALS", SIGNALS.map((line) => line.replace(/^\.Nm$/, ".Nm thaw restore"))],
     ["ENVIRONMENT", list(ENVIRONMENT.filter(([tag]) => tag !== "Ev NO_COLOR"))],
@@ -116,7 +159,14 @@ const DIAGNOSTICS: Readonly<Record<string, Sections>> = {
 };
 
 const SEE_ALSO: Readonly<Record<string, readonly string[]>> = {
-  restore: [".Xr criu 8 ,", ".Xr runc-checkpoint 8 ,", ".Xr runc-restore 8 ,", ".Xr thaw 8"],
+  checkpoint: [".Xr criu 8 ,", ".Xr runc-checkpoint 8 ,", ".Xr thaw 8 ,", ".Xr thaw-restore 8"],
+  restore: [
+    ".Xr criu 8 ,",
+    ".Xr runc-checkpoint 8 ,",
+    ".Xr runc-restore 8 ,",
+    ".Xr thaw 8 ,",
+    ".Xr thaw-checkpoint 8",
+  ],
 };
 
 function overview(): Page {
@@ -133,11 +183,11 @@ function overview(): Page {
         "DESCRIPTION",
         [
           ".Nm",
-          "restores containers that",
+          "checkpoints containers and restores them, as",
           ".Xr runc-checkpoint 8",
-          "has checkpointed, as",
+          "and",
           ".Xr runc-restore 8",
-          "does: with the same flags, state and logs.",
+          "do: with the same flags, images, state and logs.",
           "It needs root and",
           ".Xr criu 8 .",
           ".Pp",
@@ -190,9 +240,9 @@ function overview(): Page {
         examples(
           [
             "# checkpoint a container, and bring it back, here or on another host",
-            "runc checkpoint --image-path /var/lib/ckpt/c1 c1",
+            "thaw checkpoint --image-path /var/lib/ckpt/c1 c1",
             "thaw restore -d --bundle /srv/c1 --image-path /var/lib/ckpt/c1 c1",
-            "runc state c1",
+            "thaw state c1",
           ].join("\n"),
         ),
       ],

@@ -143,6 +143,24 @@ const MAKERS = {
     writeFileSync(join(bundle.path, "where"), JSON.stringify({ root: around.lab.root, id }));
     return { bundle, image: around.lab.checkpoint(id, ["--leave-running"]) };
   },
+  /** It still runs, in a root that `where` in the bundle tells, with its id. */
+  running(around: Around) {
+    const bundle = around.lab.bundle(STILL);
+    const id = around.lab.id();
+    around.lab.start(bundle, id);
+    writeFileSync(join(bundle.path, "where"), JSON.stringify({ root: around.lab.root, id }));
+    return { bundle, image: bundle.path };
+  },
+  /** Created and not started; likewise. */
+  created(around: Around) {
+    const bundle = around.lab.bundle(STILL);
+    const [root, id] = [join(around.lab.path, "created"), around.lab.id()];
+    const argv = ["runc", "--root", root, "create", "--bundle", bundle.path, id];
+    must(run(["sh", "-c", 'exec "$@" </dev/null >/dev/null 2>&1', "sh", ...argv]));
+    around.namespaces.defer(() => run(["runc", "--root", root, "delete", "--force", id]));
+    writeFileSync(join(bundle.path, "where"), JSON.stringify({ root, id }));
+    return { bundle, image: bundle.path };
+  },
   "cgroup namespace": (around: Around) => withPath(around, "cgroup", ""),
   "time namespace": (around: Around) =>
     made(around, STILL, (config) => {

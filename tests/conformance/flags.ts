@@ -1,5 +1,7 @@
 /** Flag by flag: what the rows say of each. @module */
 
+import { checkpointCommand } from "../../cmd/checkpoint.ts";
+import type { Flags } from "../../cmd/flags.ts";
 import { globalFlags } from "../../cmd/globals.ts";
 import { restoreCommand } from "../../cmd/restore.ts";
 import type { KindRow } from "./row.ts";
@@ -11,6 +13,11 @@ export const RUNC_FLAGS = {
     ...["console-socket", "image-path", "work-path", "tcp-established", "ext-unix-sk", "shell-job"],
     ...["file-locks", "manage-cgroups-mode", "bundle", "detach", "pid-file", "no-subreaper"],
     ...["no-pivot", "empty-ns", "auto-dedup", "lazy-pages", "lsm-profile", "lsm-mount-context"],
+  ],
+  checkpoint: [
+    ...["image-path", "work-path", "parent-path", "leave-running", "tcp-established"],
+    ...["tcp-skip-in-flight", "link-remap", "ext-unix-sk", "shell-job", "lazy-pages", "status-fd"],
+    ...["page-server", "file-locks", "pre-dump", "manage-cgroups-mode", "empty-ns", "auto-dedup"],
   ],
   global: ["debug", "log", "log-format", "root", "systemd-cgroup", "rootless", "help", "version"],
   /** Taken, and not in its help. */
@@ -28,12 +35,26 @@ export interface FlagEntry {
   readonly runc: boolean;
 }
 
-/** The flags of restore, or the global ones, in the order of help. */
-export function flagEntries(which: "restore" | "global", table = TABLE): FlagEntry[] {
-  const flags = which === "restore" ? restoreCommand.flags : globalFlags;
+/** The flags of a command, or the global ones. */
+export type Which = "restore" | "checkpoint" | "global";
+
+/** Those flags by name. */
+export const THAW_FLAGS: Readonly<Record<Which, Flags>> = {
+  restore: restoreCommand.flags,
+  checkpoint: checkpointCommand.flags,
+  global: globalFlags,
+};
+
+/** They, in the order of help. */
+export function flagEntries(which: Which, table = TABLE): FlagEntry[] {
+  const flags = THAW_FLAGS[which];
   const known: readonly string[] = [...RUNC_FLAGS[which], ...RUNC_FLAGS.hidden];
   return Object.entries(flags).map(([name, flag]) => {
-    const rows = table.filter((row: KindRow) => row.of?.includes(name));
+    const rows = table.filter(
+      (row: KindRow) =>
+        row.of?.includes(name) &&
+        (which === "global" || (which === "checkpoint") === (row.kind === "checkpoint")),
+    );
     const alias = "alias" in flag ? `-${flag.alias}, ` : "";
     return {
       name: `${alias}--${name}`,

@@ -4,7 +4,15 @@ import type { Bundle, Json, Lab } from "../support/lab.ts";
 import type { CheckpointName } from "./checkpoints.ts";
 
 /** What a row is about; docs/compatibility.md has a part for each. */
-export const KINDS = ["syntax", "config", "host", "image", "namespace", "cgroup"] as const;
+export const KINDS = [
+  "syntax",
+  "config",
+  "host",
+  "image",
+  "namespace",
+  "cgroup",
+  "checkpoint",
+] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Which runtime is tried. */
@@ -44,9 +52,9 @@ export type Says = string | RegExp | readonly (string | RegExp)[];
 
 /** One condition and what comes of it. */
 export interface Row {
-  /** What is tried, after "restore with"; unique. */
+  /** What is tried, after "restore with" or "checkpoint with"; unique. */
   readonly name: string;
-  /** Flags it is about, without dashes; each flag of thaw's is in some row. */
+  /** Flags it is about, without dashes; each flag of restore's and checkpoint's is in some row. */
   readonly of?: readonly string[];
   /** What is restored; by default a shell that sleeps. */
   readonly checkpoint?: CheckpointName;

@@ -2,6 +2,7 @@
 
 import { KINDS, type Kind, type KindRow, type Row } from "./row.ts";
 import { cgroupRows } from "./rows/cgroup.ts";
+import { checkpointRows } from "./rows/checkpoint.ts";
 import { configRows } from "./rows/config.ts";
 import { hostRows } from "./rows/host.ts";
 import { imageRows } from "./rows/image.ts";
@@ -15,6 +16,7 @@ const BY_KIND: Readonly<Record<Kind, readonly Row[]>> = {
   image: imageRows,
   namespace: namespaceRows,
   cgroup: cgroupRows,
+  checkpoint: checkpointRows,
 };
 
 /** The table: kind by kind. */

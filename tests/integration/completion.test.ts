@@ -273,7 +273,7 @@ describe.skipIf(Bun.which("zsh") === null)(`zsh${WITHOUT("zsh")}`, () => {
     ["thaw restore --image-path che\tim\t", "<restore><--image-path><check point/images><END>"],
     ["thaw restore c1 --pid-file fi\t", "<restore><c1><--pid-file><file.log><END>"],
     ["thaw completion f\t", "<completion><fish><END>"],
-    ["thaw help c\t", "<help><completion><END>"],
+    ["thaw help com\t", "<help><completion><END>"],
   ])("%j", async (line, words) => {
     expect(await zsh(committed("zsh"), line)).toBe(words);
   });

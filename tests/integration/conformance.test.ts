@@ -1,10 +1,8 @@
 /** runc and thaw, side by side: each row of the conformance table with both, in the same run. @module */
 
 import { afterAll, expect, test } from "bun:test";
-import { globalFlags } from "../../cmd/globals.ts";
-import { restoreCommand } from "../../cmd/restore.ts";
 import { Checkpoints } from "../conformance/checkpoints.ts";
-import { flagEntries, RUNC_FLAGS } from "../conformance/flags.ts";
+import { flagEntries, RUNC_FLAGS, THAW_FLAGS } from "../conformance/flags.ts";
 import { differences } from "../conformance/outcome.ts";
 import type { KindRow, Says } from "../conformance/row.ts";
 import { counts, TABLE } from "../conformance/table.ts";
@@ -27,7 +25,7 @@ afterAll(() => {
 function forms(row: KindRow): readonly LogForm[] {
   if (row.once) return ["standard error"];
   if (row.status === 0 || row.ends || row.criu || row.late || row.kind === "image") return ["json"];
-  if (row.kind === "syntax") return ["json"];
+  if (row.kind === "syntax" || row.kind === "checkpoint") return ["json"];
   return row.kind === "host" ? LOGS : ["standard error", "json"];
 }
 
@@ -59,7 +57,8 @@ function expectThaw(row: KindRow, { outcome, message, criu, left }: Tried, form:
 }
 
 for (const row of TABLE) {
-  test(`${row.kind}: restore with ${row.name}`, () => {
+  const command = row.kind === "checkpoint" ? "checkpoint" : "restore";
+  test(`${row.kind}: ${command} with ${row.name}`, () => {
     for (const form of forms(row)) {
       using thaw = new Trial(row, "thaw", checkpoints);
       using runc = new Trial(row, "runc", checkpoints);
@@ -84,10 +83,15 @@ for (const row of TABLE) {
 test("every flag of thaw's is in a row, and every row has a name of its own", () => {
   const names = TABLE.map(({ kind, name }) => `${kind} ${name}`);
   expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
-  const covered = new Set(TABLE.flatMap((row) => row.of ?? []));
-  const flags = [...Object.keys(globalFlags), ...Object.keys(restoreCommand.flags)];
-  expect(flags.filter((flag) => !covered.has(flag))).toEqual([]);
-  expect([...covered].filter((flag) => !flags.includes(flag))).toEqual([]);
+  for (const command of ["restore", "checkpoint"] as const) {
+    const rows = TABLE.filter(({ kind }) => (kind === "checkpoint") === (command === "checkpoint"));
+    const covered = new Set(rows.flatMap((row) => row.of ?? []));
+    const own = Object.keys(THAW_FLAGS[command]);
+    const all = [...Object.keys(THAW_FLAGS.global), ...own];
+    const needed = command === "restore" ? all : own;
+    expect(needed.filter((flag) => !covered.has(flag))).toEqual([]);
+    expect([...covered].filter((flag) => !all.includes(flag))).toEqual([]);
+  }
 });
 
 test("every flag of runc's is one of thaw's", () => {
@@ -95,13 +99,18 @@ test("every flag of runc's is one of thaw's", () => {
     [...must(run(["runc", ...argv, "--help"])).stdout.matchAll(/^ +--([a-z-]+)/gm)].map(
       ([, name]) => name,
     );
-  expect(inHelp("restore").sort()).toEqual([...RUNC_FLAGS.restore].sort());
+  for (const command of ["restore", "checkpoint"] as const)
+    expect(inHelp(command).sort()).toEqual([...RUNC_FLAGS[command]].sort());
   expect(inHelp().sort()).toEqual([...RUNC_FLAGS.global].sort());
-  for (const which of ["restore", "global"] as const) {
+  for (const which of ["restore", "checkpoint", "global"] as const) {
     const names = flagEntries(which).map(({ name }) => name.replace(/^.*--/, ""));
-    expect(RUNC_FLAGS[which].filter((name) => !names.includes(name))).toEqual([]);
+    const theirs: readonly string[] = RUNC_FLAGS[which];
+    expect(theirs.filter((name) => !names.includes(name))).toEqual([]);
   }
   // What runc does not have differs for a reason.
-  const own = [...flagEntries("restore"), ...flagEntries("global")].filter(({ runc }) => !runc);
+  const every = (["restore", "checkpoint", "global"] as const).flatMap((which) =>
+    flagEntries(which),
+  );
+  const own = every.filter(({ runc }) => !runc);
   expect(own.filter(({ differs }) => differs.length === 0)).toEqual([]);
 });

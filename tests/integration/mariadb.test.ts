@@ -65,7 +65,7 @@ test("a database moves from host to host, and a client over the network goes on"
   using client = new Client(lab, net);
   waitPatiently(() => client.rows().length > 5, "the first rows");
   for (let round = 0; round < ROUNDS; round++) {
-    const image = lab.checkpoint(id, DUMP);
+    const image = lab.checkpoint(id, DUMP, round % 2 === 0 ? "thaw" : "runc");
     const before = client.rows().length;
     renameSync(here.rootfs, there.rootfs);
     [here, there] = [there, here];
@@ -116,7 +116,7 @@ test("a database moves with a client over 127.0.0.1, which runc cannot bring bac
   using lab = new Lab();
   const { bundle, id, rows } = selfContained(lab);
   for (let round = 0; round < ROUNDS; round++) {
-    const image = lab.checkpoint(id, DUMP);
+    const image = lab.checkpoint(id, DUMP, "thaw");
     const before = rows().length;
     if (round === 0) {
       const runc = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, ...DUMP, id];
@@ -200,6 +200,10 @@ test("file locks come back without --file-locks too, which runc forgets", () => 
   startDatabase(lab, bundle, id);
   const { held } = locksOf(initOf(lab, id));
   expect(held).toBeGreaterThan(0);
+  const refused = lab.thaw(["checkpoint", "--image-path", join(lab.path, "refused"), id]);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain("a process has locked a file; checkpoint with --file-locks;");
+  expect(locksOf(initOf(lab, id)).held).toBe(held);
   const image = lab.checkpoint(id, ["--file-locks"]);
   for (const flags of [[], ["--file-locks"]]) {
     must(lab.restore(bundle, image, id, flags));

@@ -39,39 +39,42 @@ function consoleSocket(path: string): Disposable & { master(): { fd: number; tex
   };
 }
 
-test("the terminal's master arrives at the console socket and works", () => {
-  using lab = new Lab();
-  const bundle = lab.bundle(SCRIPT, withTerminal);
-  const id = lab.id();
-  {
-    using first = consoleSocket(join(lab.path, "first.sock"));
-    must(
-      lab.runc([
-        "run",
-        "-d",
-        "--bundle",
-        bundle.path,
-        "--console-socket",
-        join(lab.path, "first.sock"),
-        id,
-      ]),
-    );
-    first.master();
-    waitFor(() => bundle.count() > 3, "the container");
-    const image = lab.checkpoint(id);
-    using second = consoleSocket(join(lab.path, "second.sock"));
-    const before = bundle.count();
-    must(lab.restore(bundle, image, id, ["--console-socket", join(lab.path, "second.sock")]));
-    const { fd, text } = second.master();
-    expect(text).toBe("orphan-pts-master");
-    const buffer = Buffer.alloc(65536);
-    waitFor(() => bundle.count() > before + 3, "the counter");
-    expect(buffer.subarray(0, readSync(fd, buffer)).toString()).toMatch(/tick \d+\r\n/);
-    Bun.write(Bun.file(fd), "hello\n");
-    waitFor(() => readOr(join(bundle.rootfs, "tmp/line")) === "got hello\n", "the line typed");
-    lab.delete(id);
-  }
-});
+test.each(["runc", "thaw"] as const)(
+  "checkpointed by %s, the terminal's master arrives at the console socket and works",
+  (by) => {
+    using lab = new Lab();
+    const bundle = lab.bundle(SCRIPT, withTerminal);
+    const id = lab.id();
+    {
+      using first = consoleSocket(join(lab.path, "first.sock"));
+      must(
+        lab.runc([
+          "run",
+          "-d",
+          "--bundle",
+          bundle.path,
+          "--console-socket",
+          join(lab.path, "first.sock"),
+          id,
+        ]),
+      );
+      first.master();
+      waitFor(() => bundle.count() > 3, "the container");
+      const image = lab.checkpoint(id, [], by);
+      using second = consoleSocket(join(lab.path, "second.sock"));
+      const before = bundle.count();
+      must(lab.restore(bundle, image, id, ["--console-socket", join(lab.path, "second.sock")]));
+      const { fd, text } = second.master();
+      expect(text).toBe("orphan-pts-master");
+      const buffer = Buffer.alloc(65536);
+      waitFor(() => bundle.count() > before + 3, "the counter");
+      expect(buffer.subarray(0, readSync(fd, buffer)).toString()).toMatch(/tick \d+\r\n/);
+      Bun.write(Bun.file(fd), "hello\n");
+      waitFor(() => readOr(join(bundle.rootfs, "tmp/line")) === "got hello\n", "the line typed");
+      lab.delete(id);
+    }
+  },
+);
 
 const readOr = (path: string) => {
   try {

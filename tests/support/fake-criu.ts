@@ -65,7 +65,7 @@ export type Behaviour =
       /** The version it says it is: major, minor, sublevel. */
       readonly version?: readonly [number, number, number];
     }
-  /** A real criu whose answer to VERSION, notification, or answer to RESTORE is kept from thaw. */
+  /** A real criu whose answer to VERSION, notification, or answer to RESTORE or DUMP is kept from thaw. */
   | { readonly holds: string }
   /** A real criu that is killed (SIGKILL) when it sends that, before thaw has it. */
   | { readonly killedAt: string };
@@ -144,6 +144,7 @@ const { dup2, execv } = dlopen("libc.so.6", {
   execv: { args: ["cstring", "ptr"], returns: "i32" },
 }).symbols;
 const SOCKET = 3;
+const SYS_pidfd_open = 434;
 const SYS_pidfd_getfd = 438;
 const F_SETFD = 2;
 type Relayed = { readonly holds?: string; readonly killedAt?: string };
@@ -198,13 +199,22 @@ function lieAtLength(type: ReqType): void {
 
 /** Starts the relay, takes its socket, and becomes the real criu. */
 function becomeCriu(directory: string, real: string): void {
-  const argv = [process.execPath, import.meta.path, directory, "relay", String(process.ppid)];
+  const argv = [
+    process.execPath,
+    import.meta.path,
+    directory,
+    "relay",
+    ...[process.ppid, process.pid].map(String),
+  ];
   const env = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-  const relay = spawn({ file: process.execPath, argv, env, fds: [0, 1, 2, SOCKET] });
+  // Not criu's child: at the end of a dump criu waits for all of its own.
+  const shell = ["sh", "-c", '"$@" &', "sh", ...argv];
+  spawn({ file: "/bin/sh", argv: shell, env, fds: [0, 1, 2, SOCKET] }).reap();
   const file = join(directory, "socket");
   waitFor(() => existsSync(file), "the relay");
-  const theirs = Number(readFileSync(file, "utf8"));
-  const socket = Number(libc.syscall(SYS_pidfd_getfd, relay.pidfd, theirs, 0, 0));
+  const [pid = 0, theirs = 0] = readFileSync(file, "utf8").split(" ").map(Number);
+  const relay = check(Number(libc.syscall(SYS_pidfd_open, pid, 0, 0, 0)), "pidfd_open");
+  const socket = Number(libc.syscall(SYS_pidfd_getfd, relay, theirs, 0, 0));
   check(dup2(check(socket, "pidfd_getfd"), SOCKET), "dup2");
   writeFileSync(join(directory, "taken"), "");
   // Namespaces with a path, which Bun made close-on-exec at its start.
@@ -217,10 +227,10 @@ function becomeCriu(directory: string, real: string): void {
 }
 
 /** Passes packets on both ways until one side closes; what is held goes no further. */
-function relayPackets(directory: string, behaviour: Relayed, thaw: string): void {
+function relayPackets(directory: string, behaviour: Relayed, thaw: string, criu: number): void {
   // Made here, so that this process is criu's peer: it opens our descriptors.
   const [ours, theirs] = packetPair();
-  writeFileSync(join(directory, ".socket"), String(theirs.fd));
+  writeFileSync(join(directory, ".socket"), `${process.pid} ${theirs.fd}`);
   renameSync(join(directory, ".socket"), join(directory, "socket"));
   waitFor(() => existsSync(join(directory, "taken")), "criu");
   theirs.close();
@@ -239,7 +249,7 @@ function relayPackets(directory: string, behaviour: Relayed, thaw: string): void
       if (packet === null) return;
       const moment = momentOf(packet.bytes);
       if (moment === behaviour.killedAt) {
-        process.kill(process.ppid, "SIGKILL");
+        process.kill(criu, "SIGKILL");
         return;
       }
       held ||= moment === behaviour.holds;
@@ -251,6 +261,7 @@ function relayPackets(directory: string, behaviour: Relayed, thaw: string): void
 
 function momentOf(bytes: Uint8Array): string {
   const { type, notify } = fromBinary(RespSchema, bytes);
+  if (type === ReqType.DUMP) return "dump";
   return notify?.script ?? (type === ReqType.VERSION ? "version" : "restore");
 }
 
@@ -266,9 +277,9 @@ function openHere(bytes: Uint8Array, thaw: string): Uint8Array {
 }
 
 function main(): void {
-  const [directory = "", word, thaw = ""] = process.argv.slice(2);
+  const [directory = "", word, thaw = "", criu] = process.argv.slice(2);
   const behaviour = JSON.parse(readFileSync(join(directory, "behaviour.json"), "utf8"));
-  if (word === "relay") relayPackets(directory, behaviour, thaw);
+  if (word === "relay") relayPackets(directory, behaviour, thaw, Number(criu));
   else if (behaviour.at !== undefined) pretend(directory, behaviour);
   else becomeCriu(directory, behaviour.real);
 }

@@ -183,6 +183,9 @@ export class Lab implements Disposable {
     const isReady = () => statSync(file, { throwIfNoEntry: false }) !== undefined;
     const hasCounted = () => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
     waitFor(ready === "tmp/n" ? hasCounted : isReady, `${ready} in ${id}`);
+    // The file may be an earlier container's.
+    const init = `/proc/${this.state(id).init_process_pid}/cmdline`;
+    waitFor(() => !existsSync(init) || !readFileSync(init, "utf8").startsWith("runc"), id);
   }
 
   /** Runs a container, checkpoints it, and returns the image directory. */
@@ -191,11 +194,11 @@ export class Lab implements Disposable {
     return this.checkpoint(id, flags);
   }
 
-  /** `runc checkpoint`; the container is gone afterwards. */
-  checkpoint(id: string, flags: readonly string[] = []): string {
+  /** `runc checkpoint`, or thaw's; the container is gone afterwards, unless the flags leave it. */
+  checkpoint(id: string, flags: readonly string[] = [], by: "runc" | "thaw" = "runc"): string {
     const image = join(this.path, `image${this.#next++}`);
     mkdirSync(image, { mode: 0o755 });
-    const dump = () => this.runc(["checkpoint", "--image-path", image, ...flags, id]);
+    const dump = () => this[by](["checkpoint", "--image-path", image, ...flags, id]);
     let ran = dump();
     // A shell caught between vfork and exec cannot be seized: CRIU gives up after ten seconds.
     for (let tries = 0; tries < 3 && ran.stderr.includes("Timeout reached"); tries++) ran = dump();

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { statSync, unlinkSync, writeFileSync } from "node:fs";
-import { missingTmpfs, quoteLog, readLog, realErrors } from "../../../internal/criu/log.ts";
+import { quoteLog, readLog, realErrors, silentReasons } from "../../../internal/criu/log.ts";
 
 const RLIMIT =
   "(00.376251) Error (criu/util.c:1534): rlimit: Can't setup RLIMIT_NOFILE for self: Operation not permitted";
@@ -33,9 +33,9 @@ test("realErrors() is not taken in by words that look alike", () => {
   expect(realErrors("")).toEqual([]);
 });
 
-test("missingTmpfs() gives CRIU's notes of a tmpfs without contents, and no other", () => {
+test("silentReasons() gives CRIU's notes of a tmpfs without contents, and no other", () => {
   const note = "(00.397188)      1: No tmpfs-dev-62.tar.gz.img image";
-  expect(missingTmpfs(log("(00.1) No cpuinfo.img image", note, FAILED))).toEqual([
+  expect(silentReasons(log("(00.1) No cpuinfo.img image", note, FAILED))).toEqual([
     "No tmpfs-dev-62.tar.gz.img image",
   ]);
 });

@@ -19,7 +19,7 @@ test.each([
 test.each(["bogus", "SOFT", "none", "props", "toString", "__proto__"])(
   "manageCgroupsMode() does not know %p",
   (word) => {
-    expect(manageCgroupsMode(word)).toBeUndefined();
+    expect(() => manageCgroupsMode(word)).toThrow("invalid manage-cgroups-mode value");
   },
 );
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { shownCommands } from "../../../cmd/command.ts";
 import { commands } from "../../../cmd/commands.ts";
 import { globalFlags } from "../../../cmd/globals.ts";
+import { DUMP_RULES } from "../../../internal/criu/dump-rules.ts";
 import { RULES } from "../../../internal/criu/rules.ts";
 import { argument, examples, plain, render } from "../../../scripts/docs/mdoc.ts";
 import { made } from "../../../scripts/docs.ts";
@@ -24,8 +25,8 @@ const sources = ["cmd", "internal"]
 
 describe("docs/troubleshooting.md", () => {
   const text = read("docs/troubleshooting.md");
-  const [before = "", after = ""] = text.split(/<!-- made by.*<!-- end -->/s);
-  const messages = [...`${before}${after}`.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = ""]) =>
+  const byHand = text.replaceAll(/<!-- made by.*?<!-- end -->/gs, "");
+  const messages = [...byHand.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = ""]) =>
     [...cell.matchAll(/`([^`]+)`/g)].map(([, message = ""]) => message),
   );
 
@@ -40,7 +41,8 @@ describe("docs/troubleshooting.md", () => {
   });
 
   test("it shows every error of CRIU that thaw explains", () => {
-    for (const { example } of RULES) expect(text).toContain(`| \`${example}\` | `);
+    for (const { example } of [...RULES, ...DUMP_RULES])
+      expect(text).toContain(`| \`${example}\` | `);
     expect(text.split("\n").filter((line) => /^\| .*\$\d/.test(line))).toEqual([]);
   });
 });
@@ -94,8 +96,11 @@ describe("manual pages", () => {
       const { text } = rendered(pages[i] ?? "", ["groff", "-mdoc", "-Tascii", "-P-cbu"]);
       for (const [name, flag] of Object.entries(flags)) {
         if ("hidden" in flag) expect(text).not.toContain(`--${name}\n`);
+        // What is short has its text beside it.
         else
-          expect(text).toContain(`--${name}${"valueHint" in flag ? ` ${flag.valueHint}` : ""}\n`);
+          expect(text).toMatch(
+            new RegExp(`--${name}${"valueHint" in flag ? ` ${flag.valueHint}` : ""}(\\n|  )`),
+          );
       }
     });
   });

@@ -1,0 +1,288 @@
+/**
+ * Checkpoints that fail, are interrupted, or lose thaw or CRIU on the way: the container goes on, and
+ * nothing is left that could be taken for a checkpoint.
+ *
+ * @module
+ */
+
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { startTime } from "../../internal/linux/process.ts";
+import { type Behaviour, FakeCriu } from "../support/fake-criu.ts";
+import { type Bundle, countsOn, Lab, must, run, THAW, traces, waitFor } from "../support/lab.ts";
+import { steadyBundle } from "../support/steady.ts";
+
+let lab: Lab;
+let next = 0;
+beforeEach(() => {
+  lab = new Lab();
+});
+afterEach(() => lab[Symbol.dispose]());
+
+const fresh = (name: string) => join(lab.path, `${name}${next++}`);
+
+/** CRIU refuses: what the container does, the flags, and what thaw's line holds beside CRIU's own. */
+const REFUSED: readonly (readonly [string, string, string[], string])[] = [
+  [
+    "an established connection",
+    "sleep 100000 | nc -l -p 5555 >/tmp/got & sleep 0.2; (echo x; sleep 100000) | nc 127.0.0.1 5555 & until [ -s /tmp/got ]; do sleep 0.05; done;",
+    [],
+    "a process has an established TCP connection; checkpoint with --tcp-established",
+  ],
+  [
+    "a removed file with another name",
+    "echo x >/tmp/a; exec 8</tmp/a; busybox ln /tmp/a /tmp/b; rm /tmp/a;",
+    [],
+    "/tmp/a was removed while it is open, and the file has another name still; checkpoint with --link-remap",
+  ],
+  [
+    "a removed file that is large",
+    "dd if=/dev/zero of=/tmp/a bs=1048576 count=3 2>/dev/null; exec 8</tmp/a; rm /tmp/a;",
+    [],
+    "/tmp/a was removed while it is open, and with 3145728 bytes is larger than what CRIU saves",
+  ],
+  [
+    "a page server that is not there",
+    "",
+    ["--page-server", "127.0.0.1:9"],
+    "no criu page-server answers on 127.0.0.1:9",
+  ],
+];
+
+test.each(REFUSED)(
+  "%s: status 1 as with runc, the reason, and the container goes on",
+  (_, before, flags, reason) => {
+    const bundle = steadyBundle(lab, undefined, before);
+    const id = lab.id();
+    lab.start(bundle, id);
+    // Busybox's nc ends when CRIU has looked at it.
+    const left = () => traces(lab).filter((line) => !/^process .*(nc|sleep) /.test(line));
+    const clean = left();
+    const [image, work, theirs] = [fresh("image"), fresh("work"), fresh("image")];
+    const args = ["--work-path", work, ...flags, id];
+    const own = lab.thaw(["checkpoint", "--image-path", image, ...args]);
+    expect(lab.status(id)).toBe("running");
+    expect(countsOn(bundle, bundle.count())).toBe(true);
+    expect(existsSync(image)).toBe(false);
+    expect(left()).toEqual(clean);
+    const line = own.stderr.trim().split("\n").at(-1);
+    expect(line).toContain('msg="criu failed: type DUMP errno 0: ');
+    expect(line).toContain(reason);
+    expect(line).toContain(`CRIU's log: ${work}/dump.log`);
+    if (before.includes("nc ")) return;
+    const runc = lab.runc(["checkpoint", "--image-path", theirs, ...args]);
+    expect(own.status).toBe(runc.status);
+    expect(runc.stderr).toContain('msg="criu failed: type DUMP errno 0"');
+  },
+);
+
+test("standard output that is a file of the host: the file is named", () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  const [out, image] = [fresh("out"), fresh("image")];
+  const argv = ["runc", "--root", lab.root, "run", "-d", "--bundle", bundle.path, id];
+  must(run(["sh", "-c", `exec "$@" </dev/null >${out} 2>/dev/null`, "sh", ...argv]));
+  waitFor(() => bundle.count() > 0, "the container");
+  const { status, stderr } = lab.thaw(["checkpoint", "--image-path", image, id]);
+  expect(status).toBe(1);
+  expect(stderr).toContain(`descriptor 1 of a process is ${out}, a file outside of the container;`);
+  expect(readdirSync(image)).toEqual(["dump.log"]); // for whoever looks into it
+  countsOn(bundle, bundle.count());
+});
+
+/** A checkpoint under way. */
+interface Started {
+  readonly thaw: Bun.Subprocess<"ignore", "ignore", "pipe">;
+  readonly fake: FakeCriu;
+  readonly bundle: Bundle;
+  readonly id: string;
+  readonly image: string;
+  /** What was in /tmp before. */
+  readonly temporary: ReadonlySet<string>;
+}
+
+/** A checkpoint that is held at a moment. */
+interface Held extends Started {
+  /** Host pid. */
+  readonly criu: number;
+}
+
+/** The two files without which a directory is no checkpoint. */
+const MARKS = ["descriptors.json", "inventory.img"];
+
+/** @param older the image directory holds an older checkpoint */
+function started(behaviour: Behaviour, older = false): Started {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const fake = new FakeCriu(fresh("fake"), behaviour);
+  const image = fresh("image");
+  if (older) mkdirSync(image);
+  for (const name of older ? MARKS : []) writeFileSync(join(image, name), "");
+  const temporary = new Set(readdirSync("/tmp"));
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, id];
+  const thaw = Bun.spawn(argv, {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { ...process.env, ...fake.env },
+  });
+  return { thaw, fake, bundle, id, image, temporary };
+}
+
+function held(moment: string, older = false): Held {
+  const it = started({ holds: moment }, older);
+  it.fake.waitForMoment();
+  const { pid } = it.thaw;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+  const comm = (child: string) => readFileSync(`/proc/${child}/comm`, "utf8").trim();
+  const criu = Number(children.filter(Boolean).find((child) => comm(child) === "criu"));
+  expect(criu).toBeGreaterThan(0);
+  // Out of reach of a ^C, which would end it in the middle.
+  expect(readFileSync(`/proc/${criu}/stat`, "utf8").split(") ")[1]?.split(" ")[3]).toBe(`${criu}`);
+  return { ...it, criu };
+}
+
+/** CRIU has ended; whose child it was then, and who reaps it, does not matter. */
+function waitForCriu({ criu }: Held): void {
+  waitFor(() => startTime(criu) === undefined, `criu (pid ${criu}) to end`);
+}
+
+/** The container is as before, and can be checkpointed and come back. */
+function expectUnharmed({ bundle, id, temporary }: Started): void {
+  expect(readdirSync("/tmp").filter((name) => !temporary.has(name))).toEqual([]);
+  expect(lab.status(id)).toBe("running");
+  countsOn(bundle, bundle.count());
+  const { init_process_pid: init } = lab.state(id);
+  const rules = must(run(["nsenter", "-t", String(init), "-n", "iptables", "-S"])).stdout;
+  expect(rules).not.toContain("CRIU");
+  const image = lab.checkpoint(id, [], "thaw");
+  must(lab.restore(bundle, image, id));
+  countsOn(bundle, bundle.count());
+}
+
+const MOMENTS = ["version", "pre-dump", "network-lock", "query-ext-files", "post-dump"] as const;
+
+test.each(MOMENTS)(
+  "thaw killed at %s: the container goes on, and there is no checkpoint",
+  async (moment) => {
+    const it = held(moment, true);
+    it.thaw.kill("SIGKILL");
+    await it.thaw.exited;
+    waitForCriu(it);
+    const marks = MARKS.filter((name) => existsSync(join(it.image, name)));
+    if (moment === "version")
+      expect(marks).toEqual(MARKS); // nothing has been touched yet
+    else {
+      expect(marks).not.toContain("descriptors.json");
+      for (const by of [lab.thaw.bind(lab), lab.runc.bind(lab)]) {
+        const restore = ["restore", "-d", "-b", it.bundle.path, "--image-path", it.image, lab.id()];
+        expect(by(restore).stderr).toContain("descriptors.json: no such file or directory");
+      }
+    }
+    expectUnharmed(it);
+  },
+);
+
+test("thaw killed when the dump is complete: the checkpoint is one, and delete clears up", async () => {
+  const it = held("dump");
+  const { thaw, bundle, id, image } = it;
+  thaw.kill("SIGKILL");
+  await thaw.exited;
+  waitForCriu(it);
+  expect(lab.status(id)).toBe("stopped");
+  must(lab.thaw(["delete", id]));
+  must(lab.restore(bundle, image, id));
+  countsOn(bundle, bundle.count());
+});
+
+test.each(MOMENTS)(
+  "SIGTERM at %s: status 1, the container goes on, nothing is left",
+  async (moment) => {
+    const it = held(moment);
+    it.thaw.kill("SIGTERM");
+    expect(await it.thaw.exited).toBe(1);
+    expect(await new Response(it.thaw.stderr).text()).toMatch(
+      /: interrupted by SIGTERM; container \S+"\n$/,
+    );
+    waitForCriu(it);
+    // What is left in the image directory is CRIU's log.
+    if (existsSync(it.image)) expect(readdirSync(it.image)).toEqual(["dump.log"]);
+    expectUnharmed(it);
+  },
+);
+
+test("SIGTERM when the dump is complete: it is too late to give up", async () => {
+  const { thaw, bundle, id, image } = held("dump");
+  thaw.kill("SIGTERM");
+  expect(await thaw.exited).toBe(0);
+  expect(lab.status(id)).toBeUndefined();
+  must(lab.restore(bundle, image, id));
+  countsOn(bundle, bundle.count());
+});
+
+test.each(["network-lock", "post-dump"] as const)(
+  "criu killed at %s: the container goes on, not frozen and not cut off",
+  async (moment) => {
+    const it = started({ killedAt: moment });
+    expect(await it.thaw.exited).toBe(1);
+    const text = await new Response(it.thaw.stderr).text();
+    expect(text).toContain("criu ended before it answered: signal: killed");
+    expectUnharmed(it);
+  },
+);
+
+test("a criu that never answers: the second signal leaves it alone", async () => {
+  const { thaw, fake, bundle, image } = started({ at: "restore", does: "hang" });
+  fake.waitForMoment();
+  thaw.kill("SIGINT");
+  Bun.sleepSync(500);
+  expect(thaw.exitCode).toBe(null);
+  thaw.kill("SIGINT");
+  expect(await thaw.exited).toBe(1);
+  const text = await new Response(thaw.stderr).text();
+  expect(text).toMatch(/criu \(pid \d+\) still works, and will let \S+ go on by itself/);
+  expect(text).toContain("interrupted by SIGINT");
+  const pid = Number(/criu \(pid (\d+)\)/.exec(text)?.[1]);
+  process.kill(pid, "SIGKILL");
+  countsOn(bundle, bundle.count());
+  expect(existsSync(image)).toBe(false);
+});
+
+test("a full disk: said so, and the container goes on", () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const small = fresh("small");
+  must(run(["mkdir", small]));
+  must(run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small]));
+  writeFileSync(join(small, "kept"), "x");
+  const work = fresh("work");
+  const args = ["checkpoint", "--image-path", join(small, "image"), "--work-path", work, id];
+  const { status, stderr } = lab.thaw(args);
+  expect(status).toBe(1);
+  expect(`${stderr}${readFileSync(join(work, "dump.log"), "utf8")}`).toContain("No space left");
+  expect(stderr).toContain("the file system of the image path, or of the work path, is full");
+  expect(readdirSync(small)).toEqual(["kept"]);
+  countsOn(bundle, bundle.count());
+  must(run(["umount", small]));
+});
+
+test("lazy pages that nobody could fetch are refused: runc would wait for ever, with the container", () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const image = fresh("image");
+  for (const [flags, reason] of [
+    [["--lazy-pages"], "--lazy-pages needs --page-server"],
+    [
+      ["--lazy-pages", "--page-server", "127.0.0.1:9", "--pre-dump"],
+      "--lazy-pages and --pre-dump cannot go together",
+    ],
+  ] as const) {
+    const { status, stderr } = lab.thaw(["checkpoint", "--image-path", image, ...flags, id]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(reason);
+  }
+  expect(existsSync(image)).toBe(false);
+  countsOn(bundle, bundle.count());
+});
