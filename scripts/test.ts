@@ -1,6 +1,8 @@
 /**
  * The whole test suite: `npm test`. Ends with `N passed, N failed`.
  *
+ * Tests in a VM run beside those on this machine, each part's output is printed at its end.
+ *
  * `npm test -- NAME…` runs only the parts whose name contains one of the words; THAW_SKIP_VM=1 leaves
  * the VM out, but not where CI is set.
  *
@@ -69,7 +71,11 @@ const VMS = [
 /** Files that need such a host, and cannot run here. */
 const VM_ONLY = ["systemd.test.ts", "pre-dump.test.ts"];
 
-function parts(): Part[] {
+const CHECK: Part = { name: "check", argv: [bun, "scripts/check.ts"] };
+const BUILD: Part = { name: "build", argv: [bun, "scripts/build.ts"] };
+
+/** What runs on this machine. */
+function hostParts(): Part[] {
   const integration = readdirSync(join(root, "tests/integration"))
     .filter((file) => file.endsWith(".test.ts") && !VM_ONLY.includes(file))
     .sort();
@@ -81,14 +87,11 @@ function parts(): Part[] {
     ],
   }));
   return [
-    { name: "check", argv: [bun, "scripts/check.ts"] },
-    { name: "build", argv: [bun, "scripts/build.ts"] },
     { name: "unit", argv: [bun, "test", timeout, "./tests/unit"] },
     ...files,
     ...files
       .filter(({ name }) => name.startsWith("mounts"))
       .map(({ name, argv }) => ({ name: `${name} (on a shared /)`, argv: [...SHARED, ...argv] })),
-    ...(process.env["THAW_SKIP_VM"] && !process.env["CI"] ? [] : VMS),
   ];
 }
 
@@ -107,7 +110,7 @@ async function run(part: Part): Promise<{ passed: number; failed: number }> {
     child.exited,
   ]);
   const text = `${out}${err}`;
-  process.stdout.write(text);
+  process.stdout.write(`\n== ${part.name}\n${text}`);
   const count = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
   const passed = count(/^\s*(\d+) pass$/m) || count(/^checks: (\d+) passed/m);
   const failed = count(/^\s*(\d+) fail$/m) || count(/^checks: .* (\d+) failed$/m);
@@ -120,19 +123,26 @@ async function run(part: Part): Promise<{ passed: number; failed: number }> {
 let passed = 0;
 let failed = 0;
 const times: string[] = [];
-for (const part of parts()) {
-  if (wanted.length > 0 && !wanted.some((word) => part.name.includes(word))) continue;
-  console.log(`\n== ${part.name}`);
-  const start = performance.now();
-  const result = await run(part);
-  passed += result.passed;
-  failed += result.failed;
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  times.push(
-    `${seconds.padStart(7)} s  ${part.name}: ${result.passed} passed, ${result.failed} failed`,
-  );
-  if (part.name === "build" && result.failed > 0) break;
+
+/** Runs parts one after the other. */
+async function lane(parts: readonly Part[]): Promise<void> {
+  for (const part of parts) {
+    if (wanted.length > 0 && !wanted.some((word) => part.name.includes(word))) continue;
+    const start = performance.now();
+    const result = await run(part);
+    passed += result.passed;
+    failed += result.failed;
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    times.push(
+      `${seconds.padStart(7)} s  ${part.name}: ${result.passed} passed, ${result.failed} failed`,
+    );
+  }
 }
+
+await lane([BUILD]);
+const vms = process.env["THAW_SKIP_VM"] && !process.env["CI"] ? [] : VMS;
+// A VM is a machine of its own, and so beside the others. These share cgroups and /tmp, and go in turn.
+if (failed === 0) await Promise.all([lane(vms), lane([CHECK, ...hostParts()])]);
 console.log(`\n${times.join("\n")}\n`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 && passed > 0 ? 0 : 1;

@@ -102,7 +102,8 @@ for (const criu of ["old", "new"] as const) {
         stderr: "ignore",
       });
     const first = onTerminal("runc", "--root", lab.root, "run", "-b", terminal.path, name);
-    waitFor(() => terminal.count() > 0, "the container");
+    // It counts before runc says that it runs.
+    waitFor(() => terminal.count() > 0 && lab.status(name) === "running", "the container");
     const image = checkpoint(`terminal-${criu}`, name, criu === "old" ? OLD : {});
     await first.exited;
     const before = terminal.count();
