@@ -17,6 +17,8 @@ const WNOHANG = 1;
 const RLIMIT_NOFILE = 7;
 const SYS_pidfd_open = 434;
 const PR_SET_CHILD_SUBREAPER = 36;
+const ALL_SIGNALS = (1n << 64n) - 1n;
+const SIGCHLD = 17;
 // The caller had these at their defaults (bit N-1 for signal N). Bun ignores SIGPIPE and SIGXFSZ at
 // start, and posix_spawn(3) would leave glibc's own two, 32 and 33, ignored in the child.
 const BACK_TO_DEFAULT = (1n << 12n) | (1n << 24n) | (1n << 31n) | (1n << 32n);
@@ -33,6 +35,8 @@ export interface SpawnOptions {
   readonly ownGroup?: boolean;
   /** Give it a session of its own: what is typed at the caller's terminal does not reach it. */
   readonly ownSession?: boolean;
+  /** Ignore no signal that the caller ignores. */
+  readonly ownDispositions?: boolean;
   /** The child's descriptors: index is the number there, value the descriptor here. */
   readonly fds: readonly number[];
 }
@@ -77,6 +81,7 @@ export interface Child {
  */
 export function spawn(options: SpawnOptions): Child {
   using scope = new DisposableStack();
+  libc.signal(SIGCHLD, 0n); // where the caller ignores it, there would be nobody to wait for
   const actions = memory(256);
   check(libc.posix_spawn_file_actions_init(actions.bytes), "posix_spawn_file_actions_init");
   scope.defer(() => libc.posix_spawn_file_actions_destroy(actions.bytes));
@@ -89,7 +94,8 @@ export function spawn(options: SpawnOptions): Child {
   libc.posix_spawnattr_init(attributes.bytes);
   scope.defer(() => libc.posix_spawnattr_destroy(attributes.bytes));
   const defaults = memory(128);
-  defaults.view.setBigUint64(0, BACK_TO_DEFAULT, true);
+  const all = options.ownDispositions === true;
+  defaults.view.setBigUint64(0, all ? ALL_SIGNALS : BACK_TO_DEFAULT, true);
   libc.posix_spawnattr_setsigdefault(attributes.bytes, defaults.bytes);
   const mask = memory(128);
   mask.view.setBigUint64(0, callersMask(), true);
