@@ -3,9 +3,9 @@ const ranks = [
   ["errors"],
   ["linux", "log"],
   ["oci", "images", "console", "runc"],
-  ["criu", "state", "cgroups", "hooks"],
+  ["criu", "state", "cgroups", "hooks", "seccomp"],
   ["mounts", "lazy", "container"],
-  ["restore", "checkpoint"],
+  ["restore", "checkpoint", "exec"],
 ];
 const down = ranks.flatMap((rooms, rank) =>
   rooms.map((room) => ({
