@@ -53,6 +53,10 @@ export const commands: Commands = {
     description: "print what thaw supports as JSON",
     load: async () => (await import("./features.ts")).featuresCommand,
   },
+  exec: {
+    description: "execute a program in a container",
+    load: async () => (await import("./exec.ts")).execCommand,
+  },
   completion: {
     description: "print the completion script of a shell",
     load: async () => (await import("./completion.ts")).completionCommand(commands),
@@ -67,7 +71,6 @@ export const commands: Commands = {
 /** The rest of runc's commands, which runc itself runs in thaw's place. */
 export const handedToRunc: Readonly<Record<string, string>> = {
   create: "create a container",
-  exec: "execute a process in a container",
   run: "create and start a container",
   spec: "make a config.json",
   start: "start what create has made",

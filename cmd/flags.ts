@@ -93,7 +93,7 @@ export function parseFlags(argv: readonly string[], flags: Flags, stopAtFirst: b
     }
     const value = given ?? argv[++i];
     if (value === undefined) throw new UsageError(`flag needs an argument: -${word}`);
-    if (flag.number !== undefined) refuseNoNumber(word, value, flag.number);
+    if (flag.number !== undefined) refuseNoNumber(word, value, flag);
     if (flag.list) lists.set(name, [...(lists.get(name) ?? []), value]);
     else strings.set(name, value);
   }
@@ -111,7 +111,7 @@ export function descriptor(flag: string, text: string | undefined): number | und
 }
 
 // Of a count runc takes a negative number, and treats it as 0.
-function refuseNoNumber(word: string, value: string, kind: NonNullable<Flag["number"]>): void {
+function refuseNoNumber(word: string, value: string, { number: kind, list }: Flag): void {
   const number =
     kind === "duration"
       ? parseDuration(value)
@@ -124,8 +124,11 @@ function refuseNoNumber(word: string, value: string, kind: NonNullable<Flag["num
       : BigInt.asIntN(64, number) === number
         ? undefined
         : "value out of range";
-  if (reason !== undefined)
-    throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${word}: ${reason}`);
+  if (reason === undefined) return;
+  // urfave/cli has other words for a flag that may be repeated.
+  const slice = `strconv.ParseInt: parsing ${JSON.stringify(value)}: `;
+  const text = list ? `${slice}${reason === "parse error" ? "invalid syntax" : reason}` : reason;
+  throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${word}: ${text}`);
 }
 
 function split(argument: string): { word: string; value: string | undefined } {

@@ -49,6 +49,9 @@ _thaw_flag() {
     events:interval) kind=anything ;;
     update:resources | update:r) kind=file ;;
     update:blkio-weight | update:cpu-period | update:cpu-quota | update:cpu-burst | update:cpu-share | update:cpu-rt-period | update:cpu-rt-runtime | update:cpuset-cpus | update:cpuset-mems | update:memory | update:cpu-idle | update:memory-reservation | update:memory-swap | update:pids-limit | update:l3-cache-schema | update:mem-bw-schema) kind=anything ;;
+    exec:process | exec:p | exec:pid-file | exec:console-socket | exec:pidfd-socket) kind=file ;;
+    exec:cwd) kind=directory ;;
+    exec:env | exec:e | exec:user | exec:u | exec:additional-gids | exec:g | exec:cap | exec:c | exec:process-label | exec:apparmor | exec:preserve-fds | exec:cgroup) kind=anything ;;
     *:log) kind=file ;;
     *:log-format) kind=word values=(text json) ;;
     *:root) kind=directory ;;
@@ -67,6 +70,7 @@ _thaw_flags() {
     delete) _thaw_offer --force ;;
     events) _thaw_offer --interval --stats ;;
     update) _thaw_offer --resources --blkio-weight --cpu-period --cpu-quota --cpu-burst --cpu-share --cpu-rt-period --cpu-rt-runtime --cpuset-cpus --cpuset-mems --memory --cpu-idle --memory-reservation --memory-swap --pids-limit --l3-cache-schema --mem-bw-schema ;;
+    exec) _thaw_offer --process --cwd --env --user --additional-gids --cap --no-new-privs --process-label --apparmor --tty --detach --pid-file --console-socket --pidfd-socket --preserve-fds --cgroup --ignore-paused ;;
   esac
   _thaw_offer --debug --log --log-format --root --systemd-cgroup --rootless --criu --help --version
 }
@@ -82,8 +86,9 @@ _thaw_argument() {
     delete) _thaw_containers ;;
     events) _thaw_containers ;;
     update) _thaw_containers ;;
+    exec) _thaw_containers ;;
     completion) _thaw_offer bash zsh fish ;;
-    help) _thaw_offer restore checkpoint state list ps pause resume kill delete events update features completion ;;
+    help) _thaw_offer restore checkpoint state list ps pause resume kill delete events update features exec completion ;;
   esac
 }
 
@@ -130,7 +135,7 @@ _thaw() {
   elif [[ ! $ended && $word == -* ]]; then
     _thaw_flags "$command"
   elif [[ ! $command ]]; then
-    _thaw_offer restore checkpoint state list ps pause resume kill delete events update features completion help
+    _thaw_offer restore checkpoint state list ps pause resume kill delete events update features exec completion help
   elif ((given == 0)); then
     _thaw_argument "$command"
   fi

@@ -9,7 +9,7 @@ function __thaw_words
             set skip 0
         else if string match -q -- '-*' $word
             switch "$command:"(string replace -r '^--?' '' -- $word)
-                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'checkpoint:image-path' 'checkpoint:work-path' 'checkpoint:parent-path' 'checkpoint:status-fd' 'checkpoint:page-server' 'checkpoint:manage-cgroups-mode' 'checkpoint:empty-ns' 'list:format' 'list:f' 'ps:format' 'ps:f' 'events:interval' 'update:resources' 'update:r' 'update:blkio-weight' 'update:cpu-period' 'update:cpu-quota' 'update:cpu-burst' 'update:cpu-share' 'update:cpu-rt-period' 'update:cpu-rt-runtime' 'update:cpuset-cpus' 'update:cpuset-mems' 'update:memory' 'update:cpu-idle' 'update:memory-reservation' 'update:memory-swap' 'update:pids-limit' 'update:l3-cache-schema' 'update:mem-bw-schema' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
+                case 'restore:bundle' 'restore:b' 'restore:image-path' 'restore:work-path' 'restore:pid-file' 'restore:console-socket' 'restore:status-fd' 'restore:manage-cgroups-mode' 'restore:empty-ns' 'restore:lsm-profile' 'restore:lsm-mount-context' 'restore:preserve-fds' 'checkpoint:image-path' 'checkpoint:work-path' 'checkpoint:parent-path' 'checkpoint:status-fd' 'checkpoint:page-server' 'checkpoint:manage-cgroups-mode' 'checkpoint:empty-ns' 'list:format' 'list:f' 'ps:format' 'ps:f' 'events:interval' 'update:resources' 'update:r' 'update:blkio-weight' 'update:cpu-period' 'update:cpu-quota' 'update:cpu-burst' 'update:cpu-share' 'update:cpu-rt-period' 'update:cpu-rt-runtime' 'update:cpuset-cpus' 'update:cpuset-mems' 'update:memory' 'update:cpu-idle' 'update:memory-reservation' 'update:memory-swap' 'update:pids-limit' 'update:l3-cache-schema' 'update:mem-bw-schema' 'exec:process' 'exec:p' 'exec:cwd' 'exec:env' 'exec:e' 'exec:user' 'exec:u' 'exec:additional-gids' 'exec:g' 'exec:cap' 'exec:c' 'exec:process-label' 'exec:apparmor' 'exec:pid-file' 'exec:console-socket' 'exec:pidfd-socket' 'exec:preserve-fds' 'exec:cgroup' '*:log' '*:log-format' '*:root' '*:rootless' '*:criu'
                     set skip 1
             end
         else
@@ -153,8 +153,28 @@ complete -c thaw -n '__thaw_in update' -l mem-bw-schema -x -d 'Intel RDT: schema
 
 complete -c thaw -n __thaw_at -a features -d 'print what thaw supports as JSON'
 
+complete -c thaw -n __thaw_at -a exec -d 'execute a program in a container'
+complete -c thaw -n '__thaw_at exec' -a '(__thaw_containers)'
+complete -c thaw -n '__thaw_in exec' -l process -s p -r -F -d 'what to execute, as JSON: the process of a config.json; in place of the command and of all flags up to --tty'
+complete -c thaw -n '__thaw_in exec' -l cwd -x -a '(__fish_complete_directories)' -d 'working directory in the container; default: that of config.json'
+complete -c thaw -n '__thaw_in exec' -l env -s e -x -d 'set a variable of the environment, beside those of config.json'
+complete -c thaw -n '__thaw_in exec' -l user -s u -x -d 'user, and group; default: those of config.json'
+complete -c thaw -n '__thaw_in exec' -l additional-gids -s g -x -d 'a further group'
+complete -c thaw -n '__thaw_in exec' -l cap -s c -x -d 'a further capability, such as CAP_NET_ADMIN'
+complete -c thaw -n '__thaw_in exec' -l no-new-privs -d 'execute nothing with more privileges (set-user-ID programs); =false allows it'
+complete -c thaw -n '__thaw_in exec' -l process-label -x -d 'SELinux label of the process'
+complete -c thaw -n '__thaw_in exec' -l apparmor -x -d 'AppArmor profile'
+complete -c thaw -n '__thaw_in exec' -l tty -s t -d 'give the process a terminal'
+complete -c thaw -n '__thaw_in exec' -l detach -s d -d 'return as soon as the program runs'
+complete -c thaw -n '__thaw_in exec' -l pid-file -r -F -d 'write the pid of the process to FILE'
+complete -c thaw -n '__thaw_in exec' -l console-socket -r -F -d 'with --detach, where to send the master of the terminal: a listening AF_UNIX stream socket'
+complete -c thaw -n '__thaw_in exec' -l pidfd-socket -r -F -d 'where to send a pidfd of the process: a listening AF_UNIX stream socket'
+complete -c thaw -n '__thaw_in exec' -l preserve-fds -x -d 'hand N descriptors from 3 on to the process'
+complete -c thaw -n '__thaw_in exec' -l cgroup -x -d 'a cgroup below the container\'s, which exists; on cgroup v1 for some controllers'
+complete -c thaw -n '__thaw_in exec' -l ignore-paused -d 'do it in a paused container too; the process then waits for resume'
+
 complete -c thaw -n __thaw_at -a completion -d 'print the completion script of a shell'
 complete -c thaw -n '__thaw_at completion' -a 'bash zsh fish'
 
 complete -c thaw -n __thaw_at -a help -d 'show help of a command'
-complete -c thaw -n '__thaw_at help' -a 'restore checkpoint state list ps pause resume kill delete events update features completion'
+complete -c thaw -n '__thaw_at help' -a 'restore checkpoint state list ps pause resume kill delete events update features exec completion'

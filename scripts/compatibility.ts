@@ -9,7 +9,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type FlagEntry, flagEntries } from "../tests/conformance/flags.ts";
-import { KINDS, type Kind } from "../tests/conformance/row.ts";
+import { commandOf, KINDS, type Kind } from "../tests/conformance/row.ts";
 import { counts, TABLE } from "../tests/conformance/table.ts";
 
 const FILE = join(import.meta.dir, "../docs/compatibility.md");
@@ -22,6 +22,7 @@ const TITLES: Readonly<Record<Kind, string>> = {
   namespace: "Namespaces",
   cgroup: "Cgroups",
   checkpoint: "Checkpoints",
+  exec: "exec",
 };
 
 /** Text as a cell of a table. */
@@ -56,7 +57,7 @@ function differencesOf(kind: Kind): string {
       .map(({ name }) => name)
       .join("; ");
   const lines = reasons.map((reason) => [named(reason), reason]);
-  return `### ${TITLES[kind]}\n\n${table([`${kind === "checkpoint" ? kind : "restore"} with`, "thaw"], lines)}`;
+  return `### ${TITLES[kind]}\n\n${table([`${commandOf(kind)} with`, "thaw"], lines)}`;
 }
 
 /** The whole document. */
@@ -95,6 +96,10 @@ ${flagTable(flagEntries("restore"))}
 ## Flags of checkpoint
 
 ${flagTable(flagEntries("checkpoint"))}
+
+## Flags of exec
+
+${flagTable(flagEntries("exec"))}
 
 ## Global flags
 

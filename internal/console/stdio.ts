@@ -19,6 +19,21 @@ export interface Stdio extends Disposable {
   copyUntilExit(init: Child, interrupts: Interrupts): Promise<ExitStatus>;
 }
 
+/**
+ * Refuses a console socket that nobody will send a terminal to, and a terminal that nobody gets.
+ *
+ * @throws ThawError in runc's words
+ */
+export function refuseTerminal(
+  terminal: boolean,
+  { detach, consoleSocket }: { detach: boolean; consoleSocket: string | undefined },
+): void {
+  if (consoleSocket !== undefined && !(detach && terminal))
+    throw new ThawError("cannot use console socket if runc will not detach or allocate tty");
+  if (terminal && detach && consoleSocket === undefined)
+    throw new ThawError("cannot allocate tty if runc will detach without setting console socket");
+}
+
 /** A detached container gets the caller's own 0, 1 and 2 (runc: inheritStdio). */
 export function inheritedStdio(): Stdio {
   return {
@@ -43,9 +58,10 @@ const notCopied = () => Promise.reject(new Error("a detached container is not co
  * /dev/null (runc: setupIO). The socket is connected at once, so that a wrong path fails early.
  *
  * @param path of the listening AF_UNIX stream socket
+ * @param name what the master is called; runc's for a restored container
  * @throws SyscallError `dial unix P: connect: …`
  */
-export function consoleSocketStdio(path: string): Stdio {
+export function consoleSocketStdio(path: string, name = "orphan-pts-master"): Stdio {
   using undo = new DisposableStack();
   const socket = undo.use(connectUnix(path));
   const none = undo.use(openAt(AT_FDCWD, "/dev/null", O_RDWR));
@@ -54,8 +70,8 @@ export function consoleSocketStdio(path: string): Stdio {
   return {
     fds: [none.fd, none.fd, none.fd],
     receiveMaster: (master) => {
-      // The text is runc's; receivers want between 1 and 4095 bytes and exactly one descriptor.
-      sendDescriptor(socket.fd, "orphan-pts-master", master);
+      // Receivers want between 1 and 4095 bytes and exactly one descriptor.
+      sendDescriptor(socket.fd, name, master);
       sent = true;
     },
     expectMaster: () => {

@@ -1,6 +1,7 @@
 /** File descriptors that close themselves, and which of them children see. @module */
 
 import { readdirSync, readlinkSync } from "node:fs";
+import { ThawError } from "../errors/errors.ts";
 import { check, cstring, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
 
 /** open(2) flags, equal on x64 and arm64 where thaw uses them. */
@@ -13,6 +14,8 @@ export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 /** open(2). */
 export const O_WRONLY = 1;
+/** open(2): not the controlling terminal. */
+export const O_NOCTTY = 0o400;
 /** open(2). */
 export const O_CLOEXEC = 0o2000000;
 /** open(2). */
@@ -125,6 +128,20 @@ export function countHandedOver(most: number): number {
   let count = 0;
   while (count < most && isCallers(3 + count)) count++;
   return count;
+}
+
+/**
+ * Refuses a number of descriptors from 3 on that the caller has not handed over.
+ *
+ * @throws ThawError `unable to stat preserved-fd 1 (of 2): no such file or directory`
+ */
+export function expectHandedOver(count: number): void {
+  const found = countHandedOver(count);
+  if (found < count)
+    throw new ThawError(
+      `unable to stat preserved-fd ${found} (of ${count}): no such file or directory`,
+      { hint: `descriptor ${3 + found} is not open: give --preserve-fds as many as there are` },
+    );
 }
 
 /** Makes descriptors from 3 on outlive an execve(2) of ourselves; those not open are passed over. */

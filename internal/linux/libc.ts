@@ -148,6 +148,8 @@ export const ENOENT = 2;
 /** errno(3). */
 export const EINTR = 4;
 /** errno(3). */
+export const ENOEXEC = 8;
+/** errno(3). */
 export const EAGAIN = 11;
 /** errno(3). */
 export const EBUSY = 16;
@@ -161,6 +163,8 @@ export const ENODEV = 19;
 export const ENOTDIR = 20;
 /** errno(3). */
 export const EINVAL = 22;
+/** errno(3). */
+export const ENOSYS = 38;
 /** errno(3). */
 export const ELOOP = 40;
 /** errno(3). */

@@ -43,3 +43,11 @@ export function copyWindowSize(from: number, to: number): void {
   const size = memory(8); // struct winsize
   if (libc.ioctl(from, TIOCGWINSZ, size.bytes) === 0) libc.ioctl(to, TIOCSWINSZ, size.bytes);
 }
+
+/** Sets a terminal's window size, in characters. */
+export function setWindowSize(fd: number, height: number, width: number): void {
+  const size = memory(8); // struct winsize
+  size.view.setUint16(0, height, true);
+  size.view.setUint16(2, width, true);
+  check(libc.ioctl(fd, TIOCSWINSZ, size.bytes), "set the size of the terminal");
+}

@@ -55,13 +55,18 @@ function parse(text: string): unknown {
   }
 }
 
-const HINT = { hint: `correct process in ${CONFIG}` };
-
-// runc: validateProcessSpec (utils_linux.go)
-function validateProcess(process: SpecProcess | null | undefined): void {
-  if (process === null || process === undefined)
-    throw new ThawError("process property must not be empty", HINT);
-  if ((process.cwd ?? "") === "") throw new ThawError("Cwd property must not be empty", HINT);
-  if (!process.cwd?.startsWith("/")) throw new ThawError("Cwd must be an absolute path", HINT);
-  if ((process.args ?? []).length === 0) throw new ThawError("args must not be empty", HINT);
+/**
+ * Checks what to run (runc: validateProcessSpec).
+ *
+ * @throws ThawError in runc's words
+ */
+export function validateProcess(
+  process: SpecProcess | null | undefined,
+  hint = `correct process in ${CONFIG}`,
+): void {
+  const refuse = (message: string) => new ThawError(message, { hint });
+  if (process === null || process === undefined) throw refuse("process property must not be empty");
+  if ((process.cwd ?? "") === "") throw refuse("Cwd property must not be empty");
+  if (!process.cwd?.startsWith("/")) throw refuse("Cwd must be an absolute path");
+  if ((process.args ?? []).length === 0) throw refuse("args must not be empty");
 }

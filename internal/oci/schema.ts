@@ -1,20 +1,11 @@
 /**
- * The shape of config.json, checked before it is used, in the words of Go's encoding/json.
+ * The shape of config.json and of a process.json, checked before they are used.
  *
  * @module
  */
 
-import { ThawError } from "../errors/errors.ts";
+import { checkShape, type Shape } from "./shape.ts";
 import type { SpecResources } from "./spec.ts";
-
-/** Names of Go's scalar types. */
-type Scalar = "string" | "bool" | "int" | "uint16" | "uint32" | "uint64" | "int64";
-/** A type: a scalar, a list, a map of strings to something, or a struct of runtime-spec's specs-go. */
-type Shape =
-  | Scalar
-  | { readonly list: Shape }
-  | { readonly map: Shape }
-  | { readonly struct: string; readonly fields: Readonly<Record<string, Shape>> };
 
 const list = (shape: Shape) => ({ list: shape });
 const map = (shape: Shape) => ({ map: shape });
@@ -146,32 +137,50 @@ const linux = struct("Linux", {
   personality: struct("LinuxPersonality", { domain: "string", flags: strings }),
 });
 
+const process = struct("Process", {
+  terminal: "bool",
+  args: strings,
+  env: strings,
+  cwd: "string",
+  user: struct("User", {
+    uid: "uint32",
+    gid: "uint32",
+    umask: "uint32",
+    additionalGids: list("uint32"),
+  }),
+  capabilities: struct("LinuxCapabilities", {
+    bounding: strings,
+    effective: strings,
+    inheritable: strings,
+    permitted: strings,
+    ambient: strings,
+  }),
+  noNewPrivileges: "bool",
+  oomScoreAdj: "int",
+  selinuxLabel: "string",
+  apparmorProfile: "string",
+  rlimits: list(struct("POSIXRlimit", { type: "string", hard: "uint64", soft: "uint64" })),
+  consoleSize: struct("Box", { height: "uint", width: "uint" }),
+  scheduler: struct("Scheduler", {
+    policy: "string",
+    nice: "int32",
+    priority: "int32",
+    flags: strings,
+    runtime: "uint64",
+    deadline: "uint64",
+    period: "uint64",
+  }),
+  execCPUAffinity: struct("CPUAffinity", { initial: "string", final: "string" }),
+  ioPriority: struct("LinuxIOPriority", { class: "string", priority: "int" }),
+});
+
 const spec = struct("Spec", {
   ociVersion: "string",
   hostname: "string",
   domainname: "string",
   annotations: map("string"),
   root: struct("Root", { path: "string", readonly: "bool" }),
-  process: struct("Process", {
-    terminal: "bool",
-    args: strings,
-    env: strings,
-    cwd: "string",
-    user: struct("User", { uid: "uint32", gid: "uint32", umask: "uint32" }),
-    capabilities: struct("LinuxCapabilities", {
-      bounding: strings,
-      effective: strings,
-      inheritable: strings,
-      permitted: strings,
-      ambient: strings,
-    }),
-    noNewPrivileges: "bool",
-    oomScoreAdj: "int",
-    selinuxLabel: "string",
-    apparmorProfile: "string",
-    rlimits: list(struct("POSIXRlimit", { type: "string", hard: "uint64", soft: "uint64" })),
-    ioPriority: struct("LinuxIOPriority", { class: "string", priority: "int" }),
-  }),
+  process,
   mounts: list(
     struct("Mount", {
       destination: "string",
@@ -201,8 +210,7 @@ const spec = struct("Spec", {
  * @throws ThawError `json: cannot unmarshal number into Go struct field Spec.ociVersion of type string`
  */
 export function checkSpecShape(value: unknown): unknown {
-  const hint = "correct config.json in the bundle";
-  return walk(value, spec, { struct: "", path: "", hint });
+  return checkShape(value, spec, "correct config.json in the bundle");
 }
 
 /**
@@ -212,90 +220,14 @@ export function checkSpecShape(value: unknown): unknown {
  * @throws ThawError `json: cannot unmarshal string into Go struct field LinuxMemory.memory.limit of type int64`
  */
 export function checkResourcesShape(value: unknown, hint: string): SpecResources {
-  return walk(value, resources, { struct: "", path: "", hint }) as SpecResources;
+  return checkShape(value, resources, hint) as SpecResources;
 }
 
-/** Where in the document: the Go struct around it, and the path as Go names it. */
-interface Place {
-  readonly struct: string;
-  readonly path: string;
-  readonly hint: string;
-}
-
-function walk(value: unknown, shape: Shape, place: Place): unknown {
-  if (typeof shape === "string") {
-    checkScalar(value, shape, place);
-    return value;
-  }
-  if ("list" in shape) {
-    if (!Array.isArray(value)) throw mismatch(value, shape, place);
-    return value.map((element) => orZero(element, shape.list, place));
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw mismatch(value, shape, place);
-  const entries = Object.entries(value);
-  if ("map" in shape)
-    return Object.fromEntries(entries.map(([key, one]) => [key, orZero(one, shape.map, place)]));
-  const kept = entries.flatMap(([key, one]) => {
-    const name = fieldName(shape.fields, key);
-    const field = Object.hasOwn(shape.fields, name) ? shape.fields[name] : undefined;
-    if (one === null) return [];
-    if (field === undefined) return [[key, one] as const];
-    const path = place.path === "" ? name : `${place.path}.${name}`;
-    return [[name, walk(one, field, { ...place, struct: shape.struct, path })] as const];
-  });
-  return Object.fromEntries(kept);
-}
-
-// Go takes a key in any case when there is none that fits exactly.
-function fieldName(fields: Readonly<Record<string, Shape>>, key: string): string {
-  if (Object.hasOwn(fields, key)) return key;
-  const same = (name: string) => name.toLowerCase() === key.toLowerCase();
-  return Object.keys(fields).find(same) ?? key;
-}
-
-function orZero(value: unknown, shape: Shape, place: Place): unknown {
-  if (value !== null) return walk(value, shape, place);
-  if (shape === "string") return "";
-  if (shape === "bool") return false;
-  if (typeof shape === "string") return 0;
-  return "list" in shape ? [] : {};
-}
-
-const RANGES: Readonly<Record<string, readonly [bigint, bigint]>> = {
-  int: [-(2n ** 63n), 2n ** 63n - 1n],
-  int64: [-(2n ** 63n), 2n ** 63n - 1n],
-  uint16: [0n, 2n ** 16n - 1n],
-  uint32: [0n, 2n ** 32n - 1n],
-  uint64: [0n, 2n ** 64n - 1n],
-};
-
-function checkScalar(value: unknown, shape: Scalar, place: Place): void {
-  const kind = shape === "string" ? "string" : shape === "bool" ? "boolean" : "number";
-  const found = typeof value === "bigint" ? "number" : typeof value;
-  if (found !== kind) throw mismatch(value, shape, place);
-  if (typeof value !== "number" && typeof value !== "bigint") return;
-  const [least, most] = RANGES[shape] ?? [0n, 0n];
-  const whole = typeof value === "bigint" || Number.isInteger(value);
-  if (!whole || value < least || value > most)
-    throw mismatch(value, shape, place, `number ${value}`);
-}
-
-function mismatch(value: unknown, shape: Shape, place: Place, shown?: string): ThawError {
-  const kinds: Record<string, string> = { boolean: "bool", bigint: "number" };
-  const kind = Array.isArray(value) ? "array" : (kinds[typeof value] ?? typeof value);
-  const type = goType(shape);
-  const target =
-    place.path === ""
-      ? `value of type ${type}`
-      : `struct field ${place.struct}.${place.path} of type ${type}`;
-  return new ThawError(`json: cannot unmarshal ${shown ?? kind} into Go ${target}`, {
-    hint: place.hint,
-  });
-}
-
-function goType(shape: Shape): string {
-  if (typeof shape === "string") return shape;
-  if ("list" in shape) return `[]${goType(shape.list)}`;
-  return "map" in shape ? `map[string]${goType(shape.map)}` : `specs.${shape.struct}`;
+/**
+ * The same for a process.json, which is the `process` of a config.json.
+ *
+ * @throws ThawError `json: cannot unmarshal number into Go struct field Process.args of type []string`
+ */
+export function checkProcessShape(value: unknown): unknown {
+  return value === null ? {} : checkShape(value, process, "correct process.json");
 }

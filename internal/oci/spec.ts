@@ -24,14 +24,42 @@ export interface SpecProcess {
   readonly terminal?: boolean;
   readonly args?: readonly string[] | null;
   readonly cwd?: string;
-  readonly user?: { readonly uid?: number; readonly gid?: number; readonly umask?: number };
+  readonly env?: readonly string[] | null;
+  readonly user?: {
+    readonly uid?: number;
+    readonly gid?: number;
+    readonly umask?: number;
+    readonly additionalGids?: readonly number[];
+  };
+  /** Characters. */
+  readonly consoleSize?: { readonly height?: number; readonly width?: number };
   readonly capabilities?: Readonly<Record<string, readonly string[] | null>> | null;
   readonly noNewPrivileges?: boolean;
   readonly oomScoreAdj?: number | null;
   readonly selinuxLabel?: string;
   readonly apparmorProfile?: string;
-  readonly rlimits?: readonly { readonly type?: string }[] | null;
-  readonly ioPriority?: { readonly class?: string } | null;
+  readonly rlimits?: readonly SpecRlimit[] | null;
+  readonly ioPriority?: { readonly class?: string; readonly priority?: number } | null;
+  readonly scheduler?: SpecScheduler | null;
+  readonly execCPUAffinity?: { readonly initial?: string; readonly final?: string } | null;
+}
+
+/** One of `process.rlimits`. */
+export interface SpecRlimit {
+  readonly type?: string;
+  readonly hard?: number | bigint;
+  readonly soft?: number | bigint;
+}
+
+/** `process.scheduler`; times in nanoseconds. */
+export interface SpecScheduler {
+  readonly policy?: string;
+  readonly nice?: number;
+  readonly priority?: number;
+  readonly flags?: readonly string[] | null;
+  readonly runtime?: number | bigint;
+  readonly deadline?: number | bigint;
+  readonly period?: number | bigint;
 }
 
 /** One of `mounts`. */

@@ -4,15 +4,16 @@
  * @module
  */
 
-import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { type CgroupDriver, type ContainerCgroup, cgroupfsDriver } from "../cgroups/driver.ts";
 import { type Hierarchy, hierarchies } from "../cgroups/hierarchies.ts";
+import { refuseTerminal } from "../console/stdio.ts";
 import { findCriu } from "../criu/binary.ts";
 import { criuConfigFile, manageCgroupsMode, refuseEmptyNamespaces } from "../criu/options.ts";
 import { ThawError } from "../errors/errors.ts";
 import { readCheckpoint } from "../images/checkpoint.ts";
-import { countHandedOver } from "../linux/fd.ts";
+import { expectHandedOver } from "../linux/fd.ts";
 import { wrapFs } from "../linux/libc.ts";
 import { refusePathsWithNul } from "../linux/path.ts";
 import { loadSpec } from "../oci/bundle.ts";
@@ -20,6 +21,7 @@ import type { Config } from "../oci/config.ts";
 import { toConfig } from "../oci/convert.ts";
 import type { Spec } from "../oci/spec.ts";
 import { validateConfig, validateNamespacePaths } from "../oci/validate.ts";
+import { refusePidFile } from "../state/pid-file.ts";
 import { refuseTakenId, validateId } from "../state/state.ts";
 import type { RestoreOptions } from "./options.ts";
 
@@ -67,7 +69,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
     criu: options.criu,
   });
   refuseUnsupported(options);
-  refuseMissingDescriptors(options.preserveFds);
+  expectHandedOver(options.preserveFds); // CRIU restores the container's own, so nothing is handed on
   const driver = await cgroupDriver(options);
   const caller = process.cwd();
   const imagePath = options.imagePath ?? join(caller, "checkpoint");
@@ -77,7 +79,7 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
   const bundle = process.cwd();
   const spec = withNotifySocket(loadSpec(), options);
   validateId(options.id);
-  refuseTerminal(spec, options);
+  refuseTerminal(spec.process?.terminal === true, options);
   const { config, warnings } = toConfig(spec, {
     id: options.id,
     bundle,
@@ -122,16 +124,6 @@ export async function planRestore(options: RestoreOptions): Promise<RestorePlan>
   };
 }
 
-// runc create's words. CRIU restores the container's own descriptors, so nothing is handed on.
-function refuseMissingDescriptors(count: number): void {
-  const found = countHandedOver(count);
-  if (found < count)
-    throw new ThawError(
-      `unable to stat preserved-fd ${found} (of ${count}): no such file or directory`,
-      { hint: `descriptor ${3 + found} is not open: give --preserve-fds as many as there are` },
-    );
-}
-
 // Only a restore that asks for systemd loads what talks to it.
 async function cgroupDriver(options: RestoreOptions): Promise<CgroupDriver> {
   if (!options.systemdCgroup) return cgroupfsDriver;
@@ -148,14 +140,6 @@ function enterBundle(bundle: string): void {
   wrapFs(`chdir ${bundle}`, () => process.chdir(bundle));
 }
 
-function refuseTerminal(spec: Spec, options: RestoreOptions): void {
-  const terminal = spec.process?.terminal === true;
-  if (options.consoleSocket !== undefined && !(options.detach && terminal))
-    throw new ThawError("cannot use console socket if runc will not detach or allocate tty");
-  if (terminal && options.detach && options.consoleSocket === undefined)
-    throw new ThawError("cannot allocate tty if runc will detach without setting console socket");
-}
-
 // runc: newNotifySocket. A container that was run with NOTIFY_SOCKET has this mount.
 function withNotifySocket(spec: Spec, options: RestoreOptions): Spec {
   if ((process.env["NOTIFY_SOCKET"] ?? "") === "") return spec;
@@ -165,15 +149,6 @@ function withNotifySocket(spec: Spec, options: RestoreOptions): Spec {
     options: ["bind", "nosuid", "noexec", "nodev", "ro"],
   };
   return { ...spec, mounts: [...(spec.mounts ?? []), mount] };
-}
-
-function refusePidFile(pidFile: string): void {
-  const directory = dirname(pidFile);
-  wrapFs(`open ${join(directory, `.${basename(pidFile)}`)}`, () =>
-    accessSync(directory, constants.W_OK | constants.X_OK),
-  );
-  if (statSync(pidFile, { throwIfNoEntry: false })?.isDirectory())
-    throw new ThawError(`open ${pidFile}: is a directory`, { hint: "give a file with --pid-file" });
 }
 
 // CRIU would say so later, and its failure lifts the network lock, which keeps the connections whole.

@@ -1,8 +1,6 @@
-/** What is recorded of a restored container: state.json and the pid file. @module */
+/** What is recorded of a restored container: state.json. @module */
 
-import { closeSync, existsSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { wrapFs } from "../linux/libc.ts";
+import { existsSync } from "node:fs";
 import { startTime } from "../linux/process.ts";
 import type { Config } from "../oci/config.ts";
 import type { State } from "../state/state.ts";
@@ -53,26 +51,4 @@ export function restoredState(parts: StateParts): State {
 function withTimeNamespace(config: Config, kernelHas: boolean): Config {
   if (!kernelHas || config.namespaces.some(({ type }) => type === "NEWTIME")) return config;
   return { ...config, namespaces: [...config.namespaces, { type: "NEWTIME", path: "" }] };
-}
-
-/**
- * Writes the pid, decimal without a newline (go-runc parses the whole file), beside and renames.
- *
- * @param path absolute
- * @throws SyscallError; nothing half-written is left
- */
-export function writePidFile(path: string, pid: number): void {
-  // The pid in the name keeps a file that a killed restore left from failing this one.
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
-  wrapFs(`open ${temporary}`, () => {
-    const fd = openSync(temporary, "wx", 0o666);
-    try {
-      writeSync(fd, String(pid));
-      closeSync(fd);
-      renameSync(temporary, path);
-    } catch (error) {
-      unlinkSync(temporary);
-      throw error;
-    }
-  });
 }

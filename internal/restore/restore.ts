@@ -52,6 +52,7 @@ import { externalMounts } from "../mounts/external.ts";
 import { makeMountpoints } from "../mounts/mountpoints.ts";
 import { type Config, namespacePath } from "../oci/config.ts";
 import { hostId } from "../oci/convert.ts";
+import { writePidFile } from "../state/pid-file.ts";
 import { type ClaimedState, claimState, processId } from "../state/state.ts";
 import { mountCriuRoot } from "./criu-root.ts";
 import { explainRestore } from "./failure.ts";
@@ -61,7 +62,7 @@ import { lockedNetwork } from "./network-lock.ts";
 import { hookState, notifications } from "./notifications.ts";
 import type { RestoreOptions } from "./options.ts";
 import { planRestore, type RestorePlan } from "./plan.ts";
-import { restoredState, writePidFile } from "./record.ts";
+import { restoredState } from "./record.ts";
 import { restoreRequest } from "./request.ts";
 
 /**

@@ -36,6 +36,10 @@ export interface StoredState {
   readonly cgroupPaths: ReadonlyMap<string, string>;
   /** Whether the configuration asks for Intel RDT. */
   readonly intelRdt: boolean;
+  /** The directory in resctrl; "" for none. */
+  readonly intelRdtPath: string;
+  /** All of `config`; nobody has checked more of it than the fields above. */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 /** There is no container of that name. */
@@ -145,6 +149,8 @@ function interpret(state: Json, path: string): StoredState {
     poststop: list(config.Hooks?.poststop).map(toHook),
     cgroup: config.cgroups,
     intelRdt: typeof config.intel_rdt === "object" && config.intel_rdt !== null,
+    intelRdtPath: text(state.intel_rdt_path, ""),
+    config,
     cgroupPaths: new Map(
       Object.entries(state.cgroup_paths ?? {}).filter(
         (entry): entry is [string, string] => typeof entry[1] === "string",

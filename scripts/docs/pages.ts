@@ -119,6 +119,31 @@ const RESTORE_STATUS = [
   "1 on any error.",
 ];
 
+const EXEC_SIGNALS = [
+  "Until the program runs,",
+  ".Dv SIGTERM ,",
+  ".Dv SIGINT",
+  "and",
+  ".Dv SIGHUP",
+  "end what has been started.",
+  "Then",
+  ".Nm thaw exec",
+  "without",
+  ".Fl -detach",
+  "passes the signals it gets on to it.",
+  "After",
+  ".Dv SIGKILL",
+  "the program runs, or nothing of it has been left.",
+];
+
+const EXEC_STATUS = [
+  "With",
+  ".Fl -detach ,",
+  "0 when the program runs.",
+  "Without it, the exit status of the program, or 128 plus the number of the signal that ended it.",
+  "255 when it could not be executed, and 1 for mistakes in the options.",
+];
+
 /** Written by hand: the sections of a command's page after its options and before its examples. */
 const BY_HAND: Readonly<Record<string, Sections>> = {
   checkpoint: [
@@ -137,6 +162,10 @@ const BY_HAND: Readonly<Record<string, Sections>> = {
     ["ENVIRONMENT", list(ENVIRONMENT.filter(([tag]) => tag !== "Ev NO_COLOR"))],
     ["FILES", list(FILES)],
     ["EXIT STATUS", RESTORE_STATUS],
+  ],
+  exec: [
+    ["SIGNALS", EXEC_SIGNALS],
+    ["EXIT STATUS", EXEC_STATUS],
   ],
 };
 
@@ -167,6 +196,7 @@ const SEE_ALSO: Readonly<Record<string, readonly string[]>> = {
     ".Xr thaw 8 ,",
     ".Xr thaw-checkpoint 8",
   ],
+  exec: [".Xr runc-exec 8 ,", ".Xr thaw 8"],
 };
 
 function overview(): Page {

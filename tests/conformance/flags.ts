@@ -1,10 +1,11 @@
 /** Flag by flag: what the rows say of each. @module */
 
 import { checkpointCommand } from "../../cmd/checkpoint.ts";
+import { execCommand } from "../../cmd/exec.ts";
 import type { Flags } from "../../cmd/flags.ts";
 import { globalFlags } from "../../cmd/globals.ts";
 import { restoreCommand } from "../../cmd/restore.ts";
-import type { KindRow } from "./row.ts";
+import { commandOf, type KindRow } from "./row.ts";
 import { TABLE } from "./table.ts";
 
 /** What runc 1.3 has; the table's test reads it from `runc restore --help`. */
@@ -18,6 +19,11 @@ export const RUNC_FLAGS = {
     ...["image-path", "work-path", "parent-path", "leave-running", "tcp-established"],
     ...["tcp-skip-in-flight", "link-remap", "ext-unix-sk", "shell-job", "lazy-pages", "status-fd"],
     ...["page-server", "file-locks", "pre-dump", "manage-cgroups-mode", "empty-ns", "auto-dedup"],
+  ],
+  exec: [
+    ...["console-socket", "pidfd-socket", "cwd", "env", "tty", "user", "additional-gids"],
+    ...["process", "detach", "pid-file", "process-label", "apparmor", "no-new-privs", "cap"],
+    ...["preserve-fds", "cgroup", "ignore-paused"],
   ],
   global: ["debug", "log", "log-format", "root", "systemd-cgroup", "rootless", "help", "version"],
   /** Taken, and not in its help. */
@@ -36,12 +42,13 @@ export interface FlagEntry {
 }
 
 /** The flags of a command, or the global ones. */
-export type Which = "restore" | "checkpoint" | "global";
+export type Which = "restore" | "checkpoint" | "exec" | "global";
 
 /** Those flags by name. */
 export const THAW_FLAGS: Readonly<Record<Which, Flags>> = {
   restore: restoreCommand.flags,
   checkpoint: checkpointCommand.flags,
+  exec: execCommand.flags,
   global: globalFlags,
 };
 
@@ -52,8 +59,7 @@ export function flagEntries(which: Which, table = TABLE): FlagEntry[] {
   return Object.entries(flags).map(([name, flag]) => {
     const rows = table.filter(
       (row: KindRow) =>
-        row.of?.includes(name) &&
-        (which === "global" || (which === "checkpoint") === (row.kind === "checkpoint")),
+        row.of?.includes(name) && (which === "global" || commandOf(row.kind) === which),
     );
     const alias = "alias" in flag ? `-${flag.alias}, ` : "";
     return {

@@ -12,8 +12,14 @@ export const KINDS = [
   "namespace",
   "cgroup",
   "checkpoint",
+  "exec",
 ] as const;
 export type Kind = (typeof KINDS)[number];
+
+/** The command that rows of a kind try. */
+export function commandOf(kind: Kind): "restore" | "checkpoint" | "exec" {
+  return kind === "checkpoint" || kind === "exec" ? kind : "restore";
+}
 
 /** Which runtime is tried. */
 export type Side = "runc" | "thaw";
@@ -52,9 +58,9 @@ export type Says = string | RegExp | readonly (string | RegExp)[];
 
 /** One condition and what comes of it. */
 export interface Row {
-  /** What is tried, after "restore with" or "checkpoint with"; unique. */
+  /** What is tried, after the command and "with"; unique in its kind. */
   readonly name: string;
-  /** Flags it is about, without dashes; each flag of restore's and checkpoint's is in some row. */
+  /** Flags it is about, without dashes; each flag of restore's, checkpoint's and exec's is in some row. */
   readonly of?: readonly string[];
   /** What is restored; by default a shell that sleeps. */
   readonly checkpoint?: CheckpointName;

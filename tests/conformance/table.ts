@@ -4,6 +4,7 @@ import { KINDS, type Kind, type KindRow, type Row } from "./row.ts";
 import { cgroupRows } from "./rows/cgroup.ts";
 import { checkpointRows } from "./rows/checkpoint.ts";
 import { configRows } from "./rows/config.ts";
+import { execRows } from "./rows/exec.ts";
 import { hostRows } from "./rows/host.ts";
 import { imageRows } from "./rows/image.ts";
 import { namespaceRows } from "./rows/namespace.ts";
@@ -17,6 +18,7 @@ const BY_KIND: Readonly<Record<Kind, readonly Row[]>> = {
   namespace: namespaceRows,
   cgroup: cgroupRows,
   checkpoint: checkpointRows,
+  exec: execRows,
 };
 
 /** The table: kind by kind. */

@@ -5,6 +5,7 @@ import { Checkpoints } from "../conformance/checkpoints.ts";
 import { flagEntries, RUNC_FLAGS, THAW_FLAGS } from "../conformance/flags.ts";
 import { differences } from "../conformance/outcome.ts";
 import type { KindRow, Says } from "../conformance/row.ts";
+import { commandOf } from "../conformance/row.ts";
 import { counts, TABLE } from "../conformance/table.ts";
 import { LOGS, type LogForm, Trial, type Tried } from "../conformance/trial.ts";
 import { must, run } from "../support/lab.ts";
@@ -57,8 +58,7 @@ function expectThaw(row: KindRow, { outcome, message, criu, left }: Tried, form:
 }
 
 for (const row of TABLE) {
-  const command = row.kind === "checkpoint" ? "checkpoint" : "restore";
-  test(`${row.kind}: ${command} with ${row.name}`, () => {
+  test(`${row.kind}: ${commandOf(row.kind)} with ${row.name}`, () => {
     for (const form of forms(row)) {
       using thaw = new Trial(row, "thaw", checkpoints);
       using runc = new Trial(row, "runc", checkpoints);
@@ -83,8 +83,8 @@ for (const row of TABLE) {
 test("every flag of thaw's is in a row, and every row has a name of its own", () => {
   const names = TABLE.map(({ kind, name }) => `${kind} ${name}`);
   expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
-  for (const command of ["restore", "checkpoint"] as const) {
-    const rows = TABLE.filter(({ kind }) => (kind === "checkpoint") === (command === "checkpoint"));
+  for (const command of ["restore", "checkpoint", "exec"] as const) {
+    const rows = TABLE.filter(({ kind }) => commandOf(kind) === command);
     const covered = new Set(rows.flatMap((row) => row.of ?? []));
     const own = Object.keys(THAW_FLAGS[command]);
     const all = [...Object.keys(THAW_FLAGS.global), ...own];
@@ -99,16 +99,16 @@ test("every flag of runc's is one of thaw's", () => {
     [...must(run(["runc", ...argv, "--help"])).stdout.matchAll(/^ +--([a-z-]+)/gm)].map(
       ([, name]) => name,
     );
-  for (const command of ["restore", "checkpoint"] as const)
+  for (const command of ["restore", "checkpoint", "exec"] as const)
     expect(inHelp(command).sort()).toEqual([...RUNC_FLAGS[command]].sort());
   expect(inHelp().sort()).toEqual([...RUNC_FLAGS.global].sort());
-  for (const which of ["restore", "checkpoint", "global"] as const) {
+  for (const which of ["restore", "checkpoint", "exec", "global"] as const) {
     const names = flagEntries(which).map(({ name }) => name.replace(/^.*--/, ""));
     const theirs: readonly string[] = RUNC_FLAGS[which];
     expect(theirs.filter((name) => !names.includes(name))).toEqual([]);
   }
   // What runc does not have differs for a reason.
-  const every = (["restore", "checkpoint", "global"] as const).flatMap((which) =>
+  const every = (["restore", "checkpoint", "exec", "global"] as const).flatMap((which) =>
     flagEntries(which),
   );
   const own = every.filter(({ runc }) => !runc);

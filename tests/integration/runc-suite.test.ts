@@ -15,6 +15,7 @@ import { must, run, THAW } from "../support/lab.ts";
 const FILES = [
   "capabilities",
   "checkpoint",
+  "cpu_affinity",
   "cwd",
   "delete",
   "events",

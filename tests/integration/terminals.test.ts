@@ -3,10 +3,8 @@
 import { expect, test } from "bun:test";
 import { readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { libc } from "../../internal/linux/libc.ts";
-import { receivePacket } from "../../internal/linux/socket.ts";
+import { consoleSocket } from "../support/console-socket.ts";
 import { type Json, Lab, must, waitFor } from "../support/lab.ts";
-import { acceptUnix, listenUnix } from "../support/recvtty.ts";
 
 /** Prints a number again and again, and writes down what is typed. */
 const SCRIPT = `(i=0; while :; do i=$((i+1)); echo "tick $i"; echo $i > /tmp/n; sleep 0.05; done) & while read line; do echo "got $line" > /tmp/line; done`;
@@ -14,30 +12,6 @@ const SCRIPT = `(i=0; while :; do i=$((i+1)); echo "tick $i"; echo $i > /tmp/n; 
 const withTerminal = (config: Json) => {
   config.process.terminal = true;
 };
-
-/** A console socket as shims have it: it listens, and is accepted from only after the runtime has ended. */
-function consoleSocket(path: string): Disposable & { master(): { fd: number; text: string } } {
-  const listener = listenUnix(path);
-  const fds: number[] = [listener];
-  return {
-    master: () => {
-      const connection = acceptUnix(listener);
-      fds.push(connection);
-      const packet = receivePacket(connection);
-      const fd = packet?.fds[0]?.fd ?? -1;
-      fds.push(fd);
-      expect(packet?.fds.length).toBe(1);
-      // Of a stream only the first byte comes as a packet; the rest is behind it.
-      const rest = Buffer.alloc(100);
-      const length = readSync(connection, rest);
-      const first = Buffer.from(packet?.bytes ?? []).toString();
-      return { fd, text: first + rest.subarray(0, length).toString() };
-    },
-    [Symbol.dispose]: () => {
-      for (const fd of fds) libc.close(fd);
-    },
-  };
-}
 
 test.each(["runc", "thaw"] as const)(
   "checkpointed by %s, the terminal's master arrives at the console socket and works",

@@ -99,7 +99,9 @@ describe("manual pages", () => {
         // What is short has its text beside it.
         else
           expect(text).toMatch(
-            new RegExp(`--${name}${"valueHint" in flag ? ` ${flag.valueHint}` : ""}(\\n|  )`),
+            new RegExp(
+              `--${name}${"valueHint" in flag ? ` ${flag.valueHint?.replaceAll(/[[\]]/g, "\\$&")}` : ""}(\\n|  )`,
+            ),
           );
       }
     });
