@@ -94,7 +94,11 @@ export function withoutContext(log: readonly LogLine[]): LogLine[] {
     else if (message === "---") quoting = false;
     else if (message.includes("Error") && !message.includes("RLIMIT_NOFILE") && !found) {
       found = true;
-      const error = message.slice(message.indexOf("Error")).replaceAll(/\d+/g, "N");
+      // CRIU reports a signal as one or the other by whether it still traced the process.
+      const error = message
+        .slice(message.indexOf("Error"))
+        .replace("stopped by signal", "killed by signal")
+        .replaceAll(/\d+/g, "N");
       kept.push({ level, message: error });
     }
   }
