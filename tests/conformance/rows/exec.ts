@@ -161,7 +161,8 @@ const INSIDE_ROWS: readonly Row[] = [
   ),
   refusedInside(
     "--pid-file where no file can be",
-    ["--pid-file", "/nonexistent/p", "ID", "ls"],
+    // A silent program: it runs already when runc fails and kills it, and may have written by then.
+    ["--pid-file", "/nonexistent/p", "ID", "sleep", "9"],
     "exec failed: open /nonexistent/.p: no such file or directory",
     ["pid-file"],
   ),
