@@ -24,7 +24,14 @@ test("each flag, and what is refused", () => {
     "--memory-swap 300m",
   );
   both("--memory 250MiB", "--memory -1", "--memory 100000000", "--memory 0", "--memory 12");
-  both("--memory 1.5g", "--memory-swap -1", "--memory 60m --memory-swap 80m", "--memory 30m");
+  both(
+    "--memory 70_000_000",
+    "--memory 1e999x",
+    "--memory 1.5g",
+    "--memory-swap -1",
+    "--memory 60m --memory-swap 80m",
+    "--memory 30m",
+  );
   both(
     "--memory 64x",
     "--memory -5",
@@ -57,6 +64,7 @@ test("each flag, and what is refused", () => {
     "--pids-limit -1",
     "--pids-limit 0x20",
     "--pids-limit 010",
+    "--pids-limit 1_000",
     "--pids-limit 0",
   );
   both("--blkio-weight 500", "--blkio-weight 70000", "--blkio-weight 0", "--kernel-memory 5m");
