@@ -51,23 +51,23 @@ const MAX_DOCUMENT = 10_000_000;
  * Reads text until there is enough of it, or no more: from a pipe no further than that.
  *
  * @param source a path, or an open descriptor, which stays open
- * @param isEnough whether the text so far will do
+ * @param isEnough told of each piece; whether what there is now will do
  * @throws SyscallError `open PATH: …`, `read PATH: is a directory`
  */
-export function readUntil(source: string | number, isEnough: (text: string) => boolean): string {
+export function readUntil(source: string | number, isEnough: (piece: string) => boolean): string {
   using opened = typeof source === "string" ? openAt(AT_FDCWD, source, O_RDONLY) : undefined;
   const fd = opened?.fd ?? Number(source);
   const name = typeof source === "string" ? source : `descriptor ${source}`;
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const bytes = Buffer.from(new ArrayBuffer(65536));
-  let text = "";
-  while (!isEnough(text)) {
+  for (let text = ""; ; ) {
     const size = readSome(fd, bytes, name);
     if (size === 0) return text + decoder.decode();
-    text += decoder.decode(bytes.subarray(0, size), { stream: true });
+    const piece = decoder.decode(bytes.subarray(0, size), { stream: true });
+    text += piece;
+    if (isEnough(piece)) return text;
     if (text.length > MAX_DOCUMENT) throw new ThawError(`read ${name}: more than 10 MB`);
   }
-  return text;
 }
 
 /** As read(2), and waits where whoever opened it made it non-blocking. */

@@ -177,3 +177,22 @@ test("a document from a pipe that stays open is read no further than its end", a
   expect(lab.state(id).config.cgroups.pids_limit).toBe(77);
   expect(statSync(join(lab.root, id, "state.json")).mode & 0o777).toBe(0o600);
 });
+
+test("a document of megabytes is read at once, and one without end is given up", () => {
+  using lab = new Lab();
+  const id = lab.id();
+  lab.start(steadyBundle(lab), id);
+  const update = (writer: string) =>
+    run(["sh", "-c", `${writer} | "$0" --root "$1" update -r - "$2"`, THAW, lab.root, id], {
+      timeout: 20_000,
+    });
+  const letters = "head -c 3000000 /dev/zero | tr '\\0' a";
+  must(update(`{ printf '{"pids":{"limit":77},"x":"'; ${letters}; printf '"}'; }`));
+  expect(lab.state(id).config.cgroups.pids_limit).toBe(77);
+  for (const [writer, says] of [
+    ["yes '['", "invalid character '[' exceeded max depth"],
+    [`{ printf '{"x":"'; yes; }`, "read descriptor 0: more than 10 MB"],
+    ["cat /dev/zero", "read descriptor 0: more than 10 MB"],
+  ] as const)
+    expect(update(writer)).toMatchObject({ status: 1, stderr: expect.stringContaining(says) });
+});
