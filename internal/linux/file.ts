@@ -13,8 +13,18 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
-import { AT_FDCWD, O_NONBLOCK, O_RDONLY, openAt } from "./fd.ts";
-import { EAGAIN, EEXIST, ENOTDIR, hasErrno, SyscallError, wrapFs } from "./libc.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NONBLOCK, O_RDONLY, openAt } from "./fd.ts";
+import {
+  EAGAIN,
+  EEXIST,
+  EINTR,
+  ENOTDIR,
+  errno,
+  hasErrno,
+  libc,
+  SyscallError,
+  wrapFs,
+} from "./libc.ts";
 import { POLLIN, poll } from "./signal.ts";
 
 /**
@@ -127,4 +137,23 @@ export function writeAtomically(directory: string, name: string, text: string): 
     }
     renameSync(temporary, join(directory, name));
   });
+}
+
+const LOCK_EX = 2;
+
+/**
+ * Waits until nobody else has locked a directory, and locks it (flock(2)).
+ *
+ * @returns disposing unlocks it, and so does the end of this process
+ * @throws SyscallError `open PATH: …`
+ */
+export function lockDirectory(path: string): Disposable {
+  const directory = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  while (libc.flock(directory.fd, LOCK_EX) === -1) {
+    const reason = errno();
+    if (reason === EINTR) continue;
+    directory.close();
+    throw new SyscallError(`lock ${path}`, reason);
+  }
+  return directory;
 }

@@ -3,7 +3,7 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { readRegularFile, writeAtomically } from "../linux/file.ts";
+import { lockDirectory, readRegularFile, writeAtomically } from "../linux/file.ts";
 import { ENOENT, hasErrno } from "../linux/libc.ts";
 import { unmountTree } from "../linux/mount.ts";
 import { removeTree } from "../linux/tree.ts";
@@ -58,6 +58,20 @@ const MAX_STATE = 10_000_000;
 export function readState(root: string, id: string): StoredState {
   const path = join(root, id, "state.json");
   return interpret(readDocument(root, id), path);
+}
+
+/**
+ * Waits for those who change a container's state.json, and keeps others waiting.
+ *
+ * @returns disposing lets them go on
+ * @throws NoContainerError, SyscallError
+ */
+export function lockState(root: string, id: string): Disposable {
+  try {
+    return lockDirectory(join(root, id));
+  } catch (error) {
+    throw hasErrno(error, ENOENT) ? missing(root, id) : error;
+  }
 }
 
 /**

@@ -196,3 +196,36 @@ test("a document of megabytes is read at once, and one without end is given up",
   ] as const)
     expect(update(writer)).toMatchObject({ status: 1, stderr: expect.stringContaining(says) });
 });
+
+test("of updates at once none undoes another, and nobody reads half a state.json", async () => {
+  using lab = new Lab();
+  const id = lab.id();
+  lab.start(steadyBundle(lab), id);
+  const update = async (...words: string[]) => {
+    const argv = [THAW, "--root", lab.root, "update", ...words, id];
+    const thaw = Bun.spawn(argv, { stderr: "pipe", timeout: 20_000 });
+    return [await thaw.exited, await new Response(thaw.stderr).text()];
+  };
+  for (let round = 0; round < 10; round++) {
+    const wanted = {
+      memory: (64 + round) << 20,
+      cpu_shares: 200 + round,
+      blkio_weight: 10 + round,
+    };
+    const all = Promise.all([
+      update("--memory", String(wanted.memory)),
+      update("--cpu-share", String(wanted.cpu_shares)),
+      update("--blkio-weight", String(wanted.blkio_weight)),
+    ]);
+    let done = false;
+    void all.then(() => {
+      done = true;
+    });
+    while (!done) {
+      expect(lab.state(id).id).toBe(id);
+      await Bun.sleep(1);
+    }
+    for (const ended of await all) expect(ended).toEqual([0, ""]);
+    expect(lab.state(id).config.cgroups).toMatchObject(wanted);
+  }
+});
