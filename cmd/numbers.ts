@@ -35,11 +35,14 @@ export function parseDuration(text: string): bigint | undefined {
   return sign === "-" ? -sum : sum;
 }
 
-/** strconv.ParseInt with base 0: `-5`, `0x20`, `010` is 8. @returns undefined for no integer */
+const INTEGER =
+  /^([+-]?)(0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|0|[1-9](?:_?\d)*)$/;
+
+/** strconv.ParseInt with base 0: `-5`, `1_000`, `0x20`, `010` is 8. @returns undefined for no integer */
 export function parseGoInteger(text: string): bigint | undefined {
-  const match = /^([+-]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9]\d*)$/.exec(text);
-  if (match === null) return undefined;
-  const [, sign, digits = ""] = match;
+  const [all, sign, found = ""] = INTEGER.exec(text) ?? [];
+  if (all === undefined) return undefined;
+  const digits = found.replaceAll("_", "");
   const size = BigInt(/^0\d/.test(digits) ? `0o${digits.slice(1)}` : digits);
   return sign === "-" ? -size : size;
 }
@@ -63,9 +66,13 @@ export function parseSize(text: string): bigint {
     /^(?<number>.*[\d. ])(?<suffix>[^\d. ]*)$/s.exec(text)?.groups ?? {};
   if (number === "") throw new ThawError(`invalid size: '${text}'`);
   const digits = number.endsWith(" ") ? number.slice(0, -1) : number;
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(digits))
-    throw new ThawError(`strconv.ParseFloat: parsing ${goQuote(digits)}: invalid syntax`);
-  const size = Number(digits);
+  const fail = (reason: string) =>
+    new ThawError(`strconv.ParseFloat: parsing ${goQuote(digits)}: ${reason}`);
+  // An underscore separates digits.
+  const plain = digits.replaceAll(/(?<=\d)_(?=\d)/g, "");
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(plain)) throw fail("invalid syntax");
+  const size = Number(plain);
+  if (!Number.isFinite(size)) throw fail("value out of range");
   if (size < 0) throw new ThawError(`invalid size: '${text}'`);
   const small = suffix.toLowerCase();
   const factor = small === "" || small === "b" ? 1 : FACTORS[small.charAt(0)];
@@ -78,8 +85,6 @@ export function parseSize(text: string): bigint {
     throw new ThawError(`invalid suffix: '${suffix.length > 3 ? suffix : small}'`, {
       hint: "a size is a number with k, m, g, t or p",
     });
-  if (!Number.isFinite(size))
-    throw new ThawError(`strconv.ParseFloat: parsing ${goQuote(digits)}: value out of range`);
   // What is too large becomes the least of int64, as by a conversion in Go on amd64.
   const bytes = size * factor;
   return bytes >= 2 ** 63 ? -(2n ** 63n) : BigInt(Math.trunc(bytes));

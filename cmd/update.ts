@@ -7,7 +7,7 @@ import { updateContainer } from "../internal/container/update.ts";
 import { ThawError } from "../internal/errors/errors.ts";
 import { readUntil } from "../internal/linux/file.ts";
 import type { Log } from "../internal/log/log.ts";
-import { decodeFirst, isWhole } from "../internal/oci/exact-json.ts";
+import { decodeFirst, FirstValue } from "../internal/oci/exact-json.ts";
 import { parseInteger } from "../internal/oci/go.ts";
 import { checkResourcesShape } from "../internal/oci/schema.ts";
 import type { SpecResources } from "../internal/oci/spec.ts";
@@ -103,6 +103,8 @@ function readChanges(parsed: Parsed): SpecResources {
   const file = parsed.strings.get("resources") ?? "";
   if (file === "") return fromFlags(parsed);
   // No further than the first value: whoever writes need not close the pipe.
+  const first = new FirstValue();
+  const isWhole = (piece: string) => first.take(piece) !== undefined;
   const document = decodeFirst(readUntil(file === "-" ? 0 : file, isWhole));
   const where = file === "-" ? "standard input" : file;
   if (document === null) return {};

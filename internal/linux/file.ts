@@ -13,8 +13,18 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { ThawError } from "../errors/errors.ts";
-import { AT_FDCWD, O_NONBLOCK, O_RDONLY, openAt } from "./fd.ts";
-import { EAGAIN, EEXIST, ENOTDIR, hasErrno, SyscallError, wrapFs } from "./libc.ts";
+import { AT_FDCWD, O_DIRECTORY, O_NONBLOCK, O_RDONLY, openAt } from "./fd.ts";
+import {
+  EAGAIN,
+  EEXIST,
+  EINTR,
+  ENOTDIR,
+  errno,
+  hasErrno,
+  libc,
+  SyscallError,
+  wrapFs,
+} from "./libc.ts";
 import { POLLIN, poll } from "./signal.ts";
 
 /**
@@ -51,23 +61,23 @@ const MAX_DOCUMENT = 10_000_000;
  * Reads text until there is enough of it, or no more: from a pipe no further than that.
  *
  * @param source a path, or an open descriptor, which stays open
- * @param isEnough whether the text so far will do
+ * @param isEnough told of each piece; whether what there is now will do
  * @throws SyscallError `open PATH: …`, `read PATH: is a directory`
  */
-export function readUntil(source: string | number, isEnough: (text: string) => boolean): string {
+export function readUntil(source: string | number, isEnough: (piece: string) => boolean): string {
   using opened = typeof source === "string" ? openAt(AT_FDCWD, source, O_RDONLY) : undefined;
   const fd = opened?.fd ?? Number(source);
   const name = typeof source === "string" ? source : `descriptor ${source}`;
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const bytes = Buffer.from(new ArrayBuffer(65536));
-  let text = "";
-  while (!isEnough(text)) {
+  for (let text = ""; ; ) {
     const size = readSome(fd, bytes, name);
     if (size === 0) return text + decoder.decode();
-    text += decoder.decode(bytes.subarray(0, size), { stream: true });
+    const piece = decoder.decode(bytes.subarray(0, size), { stream: true });
+    text += piece;
+    if (isEnough(piece)) return text;
     if (text.length > MAX_DOCUMENT) throw new ThawError(`read ${name}: more than 10 MB`);
   }
-  return text;
 }
 
 /** As read(2), and waits where whoever opened it made it non-blocking. */
@@ -127,4 +137,23 @@ export function writeAtomically(directory: string, name: string, text: string): 
     }
     renameSync(temporary, join(directory, name));
   });
+}
+
+const LOCK_EX = 2;
+
+/**
+ * Waits until nobody else has locked a directory, and locks it (flock(2)).
+ *
+ * @returns disposing unlocks it, and so does the end of this process
+ * @throws SyscallError `open PATH: …`
+ */
+export function lockDirectory(path: string): Disposable {
+  const directory = openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+  while (libc.flock(directory.fd, LOCK_EX) === -1) {
+    const reason = errno();
+    if (reason === EINTR) continue;
+    directory.close();
+    throw new SyscallError(`lock ${path}`, reason);
+  }
+  return directory;
 }

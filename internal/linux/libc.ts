@@ -18,6 +18,7 @@ export const libc = dlopen(LIBC, {
   execve: { args: ["cstring", "ptr", "ptr"], returns: "i32" },
   fchown: { args: ["i32", "u32", "u32"], returns: "i32" },
   fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
+  flock: { args: ["i32", "i32"], returns: "i32" },
   inotify_add_watch: { args: ["i32", "cstring", "u32"], returns: "i32" },
   inotify_init1: { args: ["i32"], returns: "i32" },
   ioctl: { args: ["i32", "u64", "ptr"], returns: "i32" },

@@ -25,7 +25,7 @@ function exact(_key: string, value: unknown, context: { source: string }): unkno
  */
 export function decodeFirst(text: string): unknown {
   if (text.trim() === "") throw new ThawError("EOF");
-  const end = endOfFirst(text);
+  const end = new FirstValue().take(text) ?? text.length;
   try {
     return parseExact(text.slice(0, end));
   } catch (cause) {
@@ -34,33 +34,54 @@ export function decodeFirst(text: string): unknown {
   }
 }
 
-// Strings, of which the last may be open, and brackets.
-const TOKEN = /"(?:[^"\\]|\\.)*"?|[[\]{}]/gs;
-
-/** Whether a text has a whole object or list at its beginning, whatever follows. */
-export function isWhole(text: string): boolean {
-  return endOfFirst(text) < text.length || (/^\s*[[{]/.test(text) && !isCutShort(text));
-}
-
-/** Where the object or list that a text begins with ends; of anything else, the text's end. */
-function endOfFirst(text: string): number {
-  if (!/^\s*[[{]/.test(text)) return text.length;
-  let depth = 0;
-  for (const { 0: token, index } of text.matchAll(TOKEN)) {
-    if (token.startsWith('"')) continue;
-    depth += token === "[" || token === "{" ? 1 : -1;
-    if (depth === 0) return index + 1;
-  }
-  return text.length;
-}
-
 /** Whether a string, a list or an object is still open at the end. */
 export function isCutShort(text: string): boolean {
-  let depth = 0;
-  for (const [token] of text.matchAll(TOKEN)) {
-    if (token.startsWith('"')) {
-      if (token.length === 1 || !token.endsWith('"') || /[^\\](\\\\)*\\"$/.test(token)) return true;
-    } else depth += token === "[" || token === "{" ? 1 : -1;
+  const first = new FirstValue();
+  return first.take(text) === undefined && first.isOpen;
+}
+
+/** encoding/json takes no more lists and objects inside of each other. */
+const MAX_DEPTH = 10_000;
+
+/** Looks for the end of the object or list that a text begins with, piece by piece. */
+export class FirstValue {
+  #depth = 0;
+  #inString = false;
+  #escaped = false;
+  #isOther = false;
+
+  /** Whether a string, a list or an object has begun and not ended. */
+  get isOpen(): boolean {
+    return this.#depth > 0 || this.#inString;
   }
-  return depth > 0;
+
+  /**
+   * Looks at the next piece.
+   *
+   * @returns where in it the value ends; undefined when it does not, and of anything else than an
+   *   object or a list
+   * @throws ThawError `exceeded max depth`
+   */
+  take(piece: string): number | undefined {
+    for (let i = 0; i < piece.length; i++) {
+      const char = piece.charAt(i);
+      if (this.#inString) this.#string(char);
+      else if (char === '"') {
+        this.#inString = true;
+        this.#isOther ||= this.#depth === 0;
+      } else if (char === "[" || char === "{") {
+        if (++this.#depth > MAX_DEPTH)
+          throw new ThawError(`invalid character '${char}' exceeded max depth`);
+      } else if (char === "]" || char === "}") {
+        if (--this.#depth === 0 && !this.#isOther) return i + 1;
+      } else this.#isOther ||= this.#depth === 0 && !/\s/.test(char);
+    }
+    return undefined;
+  }
+
+  #string(char: string): void {
+    if (this.#escaped) this.#escaped = false;
+    else if (char === "\\") this.#escaped = true;
+    else if (char === '"') this.#inString = false;
+  }
 }

@@ -3,13 +3,14 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, ThawError } from "../errors/errors.ts";
-import { readRegularFile, writeAtomically } from "../linux/file.ts";
+import { lockDirectory, readRegularFile, writeAtomically } from "../linux/file.ts";
 import { ENOENT, hasErrno } from "../linux/libc.ts";
 import { unmountTree } from "../linux/mount.ts";
 import { removeTree } from "../linux/tree.ts";
-import { goJson } from "../log/log.ts";
+import { goJson, goQuote } from "../log/log.ts";
 import type { Cgroup, Hook, Mount, Namespace } from "../oci/config.ts";
 import { parseExact } from "../oci/exact-json.ts";
+import { Fields } from "./fields.ts";
 import { type ProcessId, readRecord } from "./state.ts";
 
 /** What of state.json the commands use, with what runc 1.4 leaves out put back. */
@@ -61,6 +62,20 @@ export function readState(root: string, id: string): StoredState {
 }
 
 /**
+ * Waits for those who change a container's state.json, and keeps others waiting.
+ *
+ * @returns disposing lets them go on
+ * @throws NoContainerError, SyscallError
+ */
+export function lockState(root: string, id: string): Disposable {
+  try {
+    return lockDirectory(join(root, id));
+  } catch (error) {
+    throw hasErrno(error, ENOENT) ? missing(root, id) : error;
+  }
+}
+
+/**
  * Records other limits, and whatever else `config.cgroups` says, in state.json; all else in it stays,
  * and whoever reads it sees the old or the new.
  *
@@ -106,7 +121,7 @@ function goReason(text: string, reason: string): string {
   const first = text.trimStart().charAt(0);
   if (first === "") return "EOF";
   if (!/["{[tfn0-9-]/.test(first))
-    return `invalid character '${first}' looking for beginning of value`;
+    return `invalid character '${goQuote(first).slice(1, -1)}' looking for beginning of value`;
   return /EOF|Unterminated|Expected '}'/.test(reason) ? "unexpected EOF" : reason;
 }
 
@@ -119,57 +134,67 @@ function damaged(message: string, path: string): ThawError {
 // biome-ignore lint/suspicious/noExplicitAny: a document nobody has checked
 type Json = any;
 
-function interpret(state: Json, path: string): StoredState {
-  const fail = (what: string) => damaged(`state.json has no ${what}`, path);
-  const config = state?.config;
-  if (typeof state?.id !== "string") throw fail("id");
-  if (!Number.isInteger(state.init_process_pid)) throw fail("init_process_pid");
-  if (!Number.isInteger(state.init_process_start)) throw fail("init_process_start");
-  if (typeof config !== "object" || config === null) throw fail("config");
-  if (typeof config.cgroups !== "object" || config.cgroups === null) throw fail("config.cgroups");
+function interpret(document: Json, path: string): StoredState {
+  try {
+    return storedState(document);
+  } catch (error) {
+    throw damaged(`state.json has ${describe(error)}`, path);
+  }
+}
+
+/** @throws ThawError `no NAME`, `a wrong NAME` */
+function storedState(document: Json): StoredState {
+  const state = new Fields(document ?? {});
+  for (const name of ["id", "init_process_pid", "init_process_start", "config"])
+    if (!state.has(name)) throw new ThawError(`no ${name}`);
+  const config = state.object("config");
+  if (!config.has("cgroups")) throw new ThawError("no config.cgroups");
+  const namespaces = config.objects("namespaces").map((one) => ({
+    type: one.text("type"),
+    path: one.text("path"),
+  }));
   return {
-    id: state.id,
-    init: { pid: state.init_process_pid, startTime: state.init_process_start },
-    created: text(state.created, "0001-01-01T00:00:00Z"), // Go's zero time
-    version: text(config.version, ""),
-    rootfs: text(config.rootfs, ""),
-    labels: strings(config.labels),
-    namespaces: list(config.namespaces).map(({ type, path: at }: Json) => ({
-      type: text(type, ""),
-      path: text(at, ""),
+    id: state.text("id"),
+    init: {
+      pid: state.integer("init_process_pid"),
+      startTime: state.integer("init_process_start"),
+    },
+    created: state.text("created", "0001-01-01T00:00:00Z"), // Go's zero time
+    version: config.text("version"),
+    rootfs: config.text("rootfs"),
+    labels: config.texts("labels"),
+    namespaces,
+    mounts: config.objects("mounts").map((one) => ({
+      device: one.text("device"),
+      destination: one.text("destination"),
+      source: one.text("source"),
     })),
-    mounts: list(config.mounts).map(({ device, destination, source }: Json) => ({
-      device: text(device, ""),
-      destination: text(destination, ""),
-      source: text(source, ""),
-    })),
-    maskPaths: strings(config.mask_paths),
-    devices: strings(list(config.devices).map((device: Json) => device?.path)),
-    externalDescriptors: strings(state.external_descriptors),
-    poststop: list(config.Hooks?.poststop).map(toHook),
-    cgroup: config.cgroups,
-    intelRdt: typeof config.intel_rdt === "object" && config.intel_rdt !== null,
-    intelRdtPath: text(state.intel_rdt_path, ""),
-    config,
-    cgroupPaths: new Map(
-      Object.entries(state.cgroup_paths ?? {}).filter(
-        (entry): entry is [string, string] => typeof entry[1] === "string",
-      ),
-    ),
+    maskPaths: config.texts("mask_paths"),
+    devices: config.objects("devices").map((one) => one.text("path")),
+    externalDescriptors: state.texts("external_descriptors"),
+    poststop: config.object("Hooks").objects("poststop").map(toHook),
+    cgroup: config.object("cgroups").values as unknown as Cgroup,
+    intelRdt: config.has("intel_rdt"),
+    intelRdtPath: state.text("intel_rdt_path"),
+    config: { ...config.values, namespaces },
+    cgroupPaths: cgroupPathsOf(state),
   };
 }
 
-const text = (value: unknown, otherwise: string) => (typeof value === "string" ? value : otherwise);
-const list = (value: unknown): Json[] => (Array.isArray(value) ? value : []);
-const strings = (value: unknown) => list(value).filter((one) => typeof one === "string");
+// What is relative would be looked for, and removed, where thaw happens to be started.
+function cgroupPathsOf(state: Fields): Map<string, string> {
+  const paths = state.table("cgroup_paths");
+  if ([...paths.values()].every((path) => path.startsWith("/"))) return paths;
+  throw new ThawError("a wrong cgroup_paths");
+}
 
-function toHook(hook: Json): Hook {
+function toHook(hook: Fields): Hook {
   return {
-    path: text(hook?.path, ""),
-    args: Array.isArray(hook?.args) ? strings(hook.args) : null,
-    env: Array.isArray(hook?.env) ? strings(hook.env) : null,
+    path: hook.text("path"),
+    args: hook.optionalTexts("args"),
+    env: hook.optionalTexts("env"),
     dir: "",
-    timeout: typeof hook?.timeout === "number" ? hook.timeout : null,
+    timeout: hook.number("timeout"),
   };
 }
 

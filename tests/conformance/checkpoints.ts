@@ -1,16 +1,30 @@
 /** The checkpoints that rows restore copies of, each made once and only when a row needs it. @module */
 
-import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, type Json, Lab, must, run, waitFor } from "../support/lab.ts";
+import { untilListening } from "../support/steady.ts";
 
 type Edit = (config: Json) => void;
 
 /** Runs without starting new processes, so that traces stay the same. */
-export const STILL = "echo 1 > /tmp/n; while :; do sleep 100000; done";
+export const STILL = "echo 1 > /tmp/n; while :; do sleep 100001; done";
+const LAST = "sleep\u0000100001\u0000";
+
+/** Waits until the last process that STILL starts is there: before, the next one is on its way. */
+export function waitUntilStill(lab: Lab, id: string): void {
+  const procs = join(lab.state(id).cgroup_paths.devices, "cgroup.procs");
+  const commandOf = (pid: string) => run(["cat", `/proc/${pid}/cmdline`]).stdout;
+  const isStill = () =>
+    readFileSync(procs, "utf8")
+      .split("\n")
+      .some((pid) => pid !== "" && commandOf(pid) === LAST);
+  waitFor(isStill, `${id} to stand still`);
+}
 
 /** A TCP connection; runc raises the loopback interface of a new network namespace. */
-const connection = (address: string) => `sleep 100000 | nc -l -p 5555 > /tmp/got & sleep 0.2
+const connection = (address: string) => `sleep 100000 | nc -l -p 5555 > /tmp/got &
+  ${untilListening(5555)}
   (echo hello; sleep 100000) | nc ${address} 5555 &
   until [ -s /tmp/got ]; do sleep 0.05; done; ${STILL}`;
 const CONNECTED = connection("127.0.0.1");
@@ -60,14 +74,18 @@ function made(
   flags: readonly string[] = [],
 ): Checkpoint {
   const bundle = lab.bundle(script, edit);
-  return { bundle, image: lab.checkpointed(bundle, lab.id(), flags) };
+  const id = lab.id();
+  lab.start(bundle, id);
+  if (script.endsWith(STILL)) waitUntilStill(lab, id);
+  return { bundle, image: lab.checkpoint(id, flags) };
 }
 
 /** A namespace of its own, held by a process; its path. */
 function held({ namespaces }: Around, type: string, flag: string): string {
   const holder = Bun.spawn(["unshare", flag, "sleep", "100000"]);
   namespaces.defer(() => holder.kill("SIGKILL"));
-  Bun.sleepSync(300);
+  // It has another name once it has its namespace.
+  waitFor(() => readFileSync(`/proc/${holder.pid}/comm`, "utf8") === "sleep\n", "a namespace");
   return `/proc/${holder.pid}/ns/${type}`;
 }
 
@@ -140,6 +158,7 @@ const MAKERS = {
     const bundle = around.lab.bundle(STILL, (config) => namespace(config, "pid"));
     const id = around.lab.id();
     around.lab.start(bundle, id);
+    waitUntilStill(around.lab, id);
     writeFileSync(join(bundle.path, "where"), JSON.stringify({ root: around.lab.root, id }));
     return { bundle, image: around.lab.checkpoint(id, ["--leave-running"]) };
   },
@@ -148,6 +167,7 @@ const MAKERS = {
     const bundle = around.lab.bundle(STILL);
     const id = around.lab.id();
     around.lab.start(bundle, id);
+    waitUntilStill(around.lab, id);
     writeFileSync(join(bundle.path, "where"), JSON.stringify({ root: around.lab.root, id }));
     return { bundle, image: bundle.path };
   },
@@ -174,7 +194,10 @@ const MAKERS = {
     chmodSync(around.lab.path, 0o755);
     const bundle = around.lab.bundle(STILL, mapped);
     chownSync(join(bundle.rootfs, "tmp"), 100000, 100000);
-    return { bundle, image: around.lab.checkpointed(bundle, around.lab.id()) };
+    const id = around.lab.id();
+    around.lab.start(bundle, id);
+    waitUntilStill(around.lab, id);
+    return { bundle, image: around.lab.checkpoint(id) };
   },
   notify(around: Around) {
     const bundle = around.lab.bundle(STILL);
@@ -187,6 +210,7 @@ const MAKERS = {
     });
     if (exitCode !== 0) throw new Error(`runc run ${id}: status ${exitCode}`);
     waitFor(() => existsSync(join(bundle.rootfs, "tmp/n")), "the container to start");
+    waitUntilStill(around.lab, id);
     return { bundle, image: around.lab.checkpoint(id) };
   },
 } satisfies Record<string, (around: Around) => Checkpoint>;

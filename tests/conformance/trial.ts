@@ -96,12 +96,11 @@ export class Trial implements Disposable {
     const limit = this.#hangs ? HANG_LIMIT : LIMIT;
     this.#criuBefore = criuDirectories();
     const before = this.#everything(log);
-    const start = performance.now();
     const ran = run(this.#argv(call, form, log, work), {
       timeout: limit,
       ...(call.env === undefined ? {} : { env: call.env }),
     });
-    const hung = performance.now() - start >= limit;
+    const hung = ran.timedOut === true;
     if (hung) this.#endAll();
     const container = ran.status === 0 ? this.#container() : this.#seen(given);
     if (ran.status === 0) for (const id of this.#ids()) lab.delete(id);

@@ -17,9 +17,14 @@ function under(setUp: string, argv: readonly string[], env: Record<string, strin
   return run(["sh", "-c", `${setUp}; "$@"; status=$?; exit $status`, "sh", ...argv], { env });
 }
 
-/** What a created init has from its caller. */
-function inherited(id: string): object {
+/**
+ * What a created init has from its caller, or a started one.
+ *
+ * @param settled what /proc/PID/FILE says of it when it has come so far: create and start return before
+ */
+function inherited(id: string, [file, settled]: readonly [file: string, settled: RegExp]): object {
   const pid = Number(JSON.parse(must(lab.runc(["state", id])).stdout).pid);
+  waitFor(() => settled.test(readFileSync(`/proc/${pid}/${file}`, "utf8")), `init: ${settled}`);
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const fds = readdirSync(`/proc/${pid}/fd`).map((fd) => {
     const link = readlinkSync(`/proc/${pid}/fd/${fd}`);
@@ -37,17 +42,18 @@ test("create: limits, signals, umask and descriptors of init are those runc itse
   const setUp =
     "ulimit -Sn 512; ulimit -Sc 0; umask 027; trap '' USR1; exec 3</dev/zero 4</dev/full";
   const made = ["runc", THAW].map((runtime) => {
-    const bundle = lab.bundle("sleep 100", (config) => {
+    const bundle = lab.bundle("", (config) => {
       config.process.rlimits = [];
+      config.process.args = ["/bin/sleep", "100"];
     });
     const id = lab.id();
     const args = ["create", "--bundle", bundle.path, "--preserve-fds", "2", id];
     const silent = `${setUp}; exec </dev/null >/dev/null 2>/dev/null`;
     expect(under(silent, [runtime, "--root", lab.root, ...args]).status).toBe(0);
-    const created = inherited(id);
+    // Opening exec.fifo is the last that it does.
+    const created = inherited(id, ["wchan", /^(wait_for_partner|fifo_open)$/]);
     must(lab.runc(["start", id]));
-    waitFor(() => lab.status(id) === "running", "the container");
-    const started = inherited(id);
+    const started = inherited(id, ["cmdline", /^\/bin\/sleep\0/]);
     lab.delete(id);
     return { created, started };
   });

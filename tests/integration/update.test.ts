@@ -24,7 +24,14 @@ test("each flag, and what is refused", () => {
     "--memory-swap 300m",
   );
   both("--memory 250MiB", "--memory -1", "--memory 100000000", "--memory 0", "--memory 12");
-  both("--memory 1.5g", "--memory-swap -1", "--memory 60m --memory-swap 80m", "--memory 30m");
+  both(
+    "--memory 70_000_000",
+    "--memory 1e999x",
+    "--memory 1.5g",
+    "--memory-swap -1",
+    "--memory 60m --memory-swap 80m",
+    "--memory 30m",
+  );
   both(
     "--memory 64x",
     "--memory -5",
@@ -57,6 +64,7 @@ test("each flag, and what is refused", () => {
     "--pids-limit -1",
     "--pids-limit 0x20",
     "--pids-limit 010",
+    "--pids-limit 1_000",
     "--pids-limit 0",
   );
   both("--blkio-weight 500", "--blkio-weight 70000", "--blkio-weight 0", "--kernel-memory 5m");
@@ -168,4 +176,56 @@ test("a document from a pipe that stays open is read no further than its end", a
   thaw.stdin.end();
   expect(lab.state(id).config.cgroups.pids_limit).toBe(77);
   expect(statSync(join(lab.root, id, "state.json")).mode & 0o777).toBe(0o600);
+});
+
+test("a document of megabytes is read at once, and one without end is given up", () => {
+  using lab = new Lab();
+  const id = lab.id();
+  lab.start(steadyBundle(lab), id);
+  const update = (writer: string) =>
+    run(["sh", "-c", `${writer} | "$0" --root "$1" update -r - "$2"`, THAW, lab.root, id], {
+      timeout: 20_000,
+    });
+  const letters = "head -c 3000000 /dev/zero | tr '\\0' a";
+  must(update(`{ printf '{"pids":{"limit":77},"x":"'; ${letters}; printf '"}'; }`));
+  expect(lab.state(id).config.cgroups.pids_limit).toBe(77);
+  for (const [writer, says] of [
+    ["yes '['", "invalid character '[' exceeded max depth"],
+    [`{ printf '{"x":"'; yes; }`, "read descriptor 0: more than 10 MB"],
+    ["cat /dev/zero", "read descriptor 0: more than 10 MB"],
+  ] as const)
+    expect(update(writer)).toMatchObject({ status: 1, stderr: expect.stringContaining(says) });
+});
+
+test("of updates at once none undoes another, and nobody reads half a state.json", async () => {
+  using lab = new Lab();
+  const id = lab.id();
+  lab.start(steadyBundle(lab), id);
+  const update = async (...words: string[]) => {
+    const argv = [THAW, "--root", lab.root, "update", ...words, id];
+    const thaw = Bun.spawn(argv, { stderr: "pipe", timeout: 20_000 });
+    return [await thaw.exited, await new Response(thaw.stderr).text()];
+  };
+  for (let round = 0; round < 10; round++) {
+    const wanted = {
+      memory: (64 + round) << 20,
+      cpu_shares: 200 + round,
+      blkio_weight: 10 + round,
+    };
+    const all = Promise.all([
+      update("--memory", String(wanted.memory)),
+      update("--cpu-share", String(wanted.cpu_shares)),
+      update("--blkio-weight", String(wanted.blkio_weight)),
+    ]);
+    let done = false;
+    void all.then(() => {
+      done = true;
+    });
+    while (!done) {
+      expect(lab.state(id).id).toBe(id);
+      await Bun.sleep(1);
+    }
+    for (const ended of await all) expect(ended).toEqual([0, ""]);
+    expect(lab.state(id).config.cgroups).toMatchObject(wanted);
+  }
 });

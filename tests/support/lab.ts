@@ -34,6 +34,8 @@ export interface Ran {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** It was killed as it took too long. */
+  readonly timedOut?: true;
 }
 
 /** How to run a program. */
@@ -59,6 +61,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Ran {
     status: done.exitCode ?? 128,
     stdout: done.stdout.toString(),
     stderr: done.stderr.toString(),
+    ...(done.exitedDueToTimeout ? { timedOut: true } : {}),
   };
 }
 

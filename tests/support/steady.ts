@@ -21,8 +21,17 @@ export function steadyBundle(lab: Lab, change?: (config: Json) => void, before =
   return bundle;
 }
 
+/** A line of shell that waits until somebody listens on a TCP port. */
+export function untilListening(port: number): string {
+  const local = port.toString(16).toUpperCase().padStart(4, "0");
+  // Columns of proc_net(5): the local address, another, and 0A for LISTEN.
+  const look = `busybox grep -qs ":${local} [^ ]* 0A " /proc/net/tcp /proc/net/tcp6`;
+  return `until ${look}; do sleep 0.05; done`;
+}
+
 /** A server that echoes, and a client that counts and receives into /tmp/received, in one container over 127.0.0.1. */
 export const CONNECTED = [
   "nc -l -p 7 -e cat &",
-  `sleep 0.3; { ${steadyScript("echo $i")}; } | nc 127.0.0.1 7 >/tmp/received`,
+  untilListening(7),
+  `{ ${steadyScript("echo $i")}; } | nc 127.0.0.1 7 >/tmp/received`,
 ].join("\n");

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Json } from "../../support/lab.ts";
+import { waitUntilStill } from "../checkpoints.ts";
 import type { Call, Given, Row, Says } from "../row.ts";
 
 const edit =
@@ -292,6 +293,7 @@ const BUSY: readonly Row[] = [
           c.linux.cgroupsPath = `/${id}`;
         });
         lab.start(bundle, `${id}0`);
+        waitUntilStill(lab, `${id}0`);
         return {};
       },
     ),

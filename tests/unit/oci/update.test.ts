@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Cgroup } from "../../../internal/oci/config.ts";
-import { decodeFirst, isWhole } from "../../../internal/oci/exact-json.ts";
+import { decodeFirst, FirstValue, isCutShort } from "../../../internal/oci/exact-json.ts";
 import { checkResourcesShape } from "../../../internal/oci/schema.ts";
 import type { SpecResources } from "../../../internal/oci/spec.ts";
 import { mergeResources } from "../../../internal/oci/update.ts";
@@ -73,11 +73,34 @@ test("decodeFirst() reads one value and keeps integers of 64 bits", () => {
     ['{"a":', "unexpected EOF"],
     ['{"a":"x', "unexpected EOF"],
     ["{bad}", "invalid JSON"],
+    ["\ufeff{}", "invalid JSON"],
+    ["[".repeat(10_001), "invalid character '[' exceeded max depth"],
   ] as const)
     expect(() => decodeFirst(text)).toThrow(says);
-  expect(['{"a":1', '{"a":"}', "", "5", '{"a":{}}', "[] "].map(isWhole)).toEqual([
-    ...[false, false, false, false, true, true],
-  ]);
+  expect(decodeFirst("[".repeat(1_000) + "]".repeat(1_000))).toBeArray();
+});
+
+test.each<[string, number | undefined]>([
+  ['{"a":1', undefined],
+  ['{"a":"}', undefined],
+  ['{"a":"\\"}', undefined],
+  ["", undefined],
+  ["5", undefined],
+  ['"{}"', undefined],
+  ["x{}", undefined],
+  ['{"a":{}}', 8],
+  [' \n[] "', 4],
+  ['{"\\\\":"}"}}', 10],
+])("FirstValue finds the end of %j, in one piece or in many", (text, end) => {
+  expect(new FirstValue().take(text)).toBe(end as number);
+  const first = new FirstValue();
+  const found = [...text].findIndex((char) => first.take(char) !== undefined);
+  expect(found === -1 ? undefined : found + 1).toBe(end as number);
+});
+
+test("isCutShort() tells half a value from a wrong one", () => {
+  const texts = ['{"a":', '["x', '"x', '{"a":"\\"', "{x}", "x", "5", "[]]", '{"a":1} {'];
+  expect(texts.map(isCutShort)).toEqual([true, true, true, true, ...Array(5).fill(false)]);
 });
 
 test("checkResourcesShape() takes keys in any case, and names what is wrong as Go does", () => {
