@@ -69,6 +69,7 @@ async function converse(parts: Conversation): Promise<Child> {
   const { plan, scope, socket, first } = parts;
   let child: Child | undefined;
   let ready = false;
+  let isProgram = false;
   for (;;) {
     const message = await nextMessage(parts);
     if (message === undefined) break;
@@ -76,7 +77,7 @@ async function converse(parts: Conversation): Promise<Child> {
     if (kind === MESSAGES.pid) {
       const started = adopt(value);
       child = started;
-      const owned = scope.adopt(started, () => (ready ? undefined : started.kill()));
+      const owned = scope.adopt(started, () => (isProgram ? undefined : started.kill()));
       first.reap();
       plan.options.log.debug(`child process in init() (pid ${value})`);
       prepare(plan, owned.pid);
@@ -97,7 +98,10 @@ async function converse(parts: Conversation): Promise<Child> {
       throw failureOf(parts, value, kind);
     }
   }
-  if (child !== undefined && ready) return child;
+  if (child !== undefined && ready) {
+    isProgram = true;
+    return child;
+  }
   const { text } = (child ?? first).reap();
   throw new ThawError(`the process has ended before it was the program: ${text}`, {
     hint: "its limits or its seccomp profile may leave no way to execute a program",

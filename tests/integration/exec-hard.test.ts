@@ -381,6 +381,42 @@ test("a filter that asks an agent: the agent gets it, and who asks", () => {
   libc.kill(said.pid, 9);
 });
 
+/** Lets the seccomp filter of a container ask an agent about a call. */
+function askAbout(lab: Lab, id: string, name: string, agent: string): void {
+  const state = join(lab.root, id, "state.json");
+  const text = JSON.parse(readFileSync(state, "utf8"));
+  text.config.seccomp = {
+    ...{ default_action: 4, architectures: null, flags: null, default_errno_ret: null },
+    syscalls: [{ name, action: 7, errnoRet: null, args: [] }],
+    listener_path: agent,
+  };
+  writeFileSync(state, JSON.stringify(text));
+}
+
+test("given up after it was ready, nothing is left: nobody answers its filter, or nobody listens", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const agent = join(lab.path, "agent.sock");
+  using socket = consoleSocket(agent);
+  void socket;
+  const give = (...flags: string[]) =>
+    Bun.spawn(execArgv(lab, "--no-new-privs", ...flags, id, "busybox", "true"), {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+  askAbout(lab, id, "execve", agent);
+  for (const flags of [["-d"], []]) {
+    const child = give(...flags);
+    waitFor(() => underWay().length > 0, "the process");
+    await Bun.sleep(300);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(255);
+    expect(underWay()).toEqual([]);
+  }
+  askAbout(lab, id, "read", join(lab.path, "nobody"));
+  expect(await give("-d").exited).toBe(255);
+  expect(underWay()).toEqual([]);
+});
+
 test("500 programs under load, and 20 at once by the executable", async () => {
   using lab = new Lab();
   const { bundle, id } = restored(lab, (config) => {
