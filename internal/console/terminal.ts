@@ -50,6 +50,7 @@ export function terminalStdio(): Stdio {
         input: new Copy(0, fd, "ours", () => {}),
         outputs: [new Copy(fd, 1, "callers", () => {})],
         resized: () => copyWindowSize(host, fd),
+        waitsForEnds: false,
       });
     },
     [Symbol.dispose]: () => done.dispose(),

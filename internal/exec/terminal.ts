@@ -25,7 +25,8 @@ export function openStdio({ terminal, configuration, options }: ExecPlan): Stdio
   if (detach) return inheritedStdio();
   const { gid_mappings } = configuration;
   const gids = mappings({ ...configuration, uid_mappings: gid_mappings ?? null });
-  return pipedStdio(hostId(mappings(configuration), 0), hostId(gids, 0));
+  // What it leaves running goes on writing; of a container's init nothing is left (runc: tty.Close).
+  return pipedStdio(hostId(mappings(configuration), 0), hostId(gids, 0), true);
 }
 
 /**

@@ -89,6 +89,20 @@ test("in the foreground: streams whole and apart, the end of input, signals, the
   expect(said).toBe(`ready\n${names.join("\n")}\n`);
 });
 
+test("a signal ends the wait for what a program has left running", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const child = Bun.spawn(execArgv(lab, id, "sh", "-c", "sleep 100 & echo ready; exit 4"), {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const reader = child.stdout.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+  await Bun.sleep(300);
+  expect(child.exitCode).toBeNull();
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(4);
+});
+
 test("detached: the pid file, a pidfd, a child of the caller's reaper, the caller's streams", () => {
   using lab = new Lab();
   const { id } = restored(lab);

@@ -321,6 +321,17 @@ test("exit status and signals are the program's", () => {
     same("restored, plain", ["ID", "sh", "-c", script]);
 });
 
+test("what a program leaves running goes on being heard, and told", () => {
+  const kind = "restored, plain";
+  const late = (script: string) => same(kind, ["ID", "sh", "-c", script]);
+  expect(late("(sleep 0.5; echo late; echo err >&2) & echo now; exit 3")).toEqual({
+    ...{ status: 3, stdout: "now\nlate\n", stderr: "err\n" },
+  });
+  const through = ["sh", "-c", '(echo one; sleep 0.5; echo two) | "$@"', "sh"];
+  const { stdout } = same(kind, ["ID", "sh", "-c", "exec 3<&0; cat <&3 & exit 0"], through);
+  expect(stdout).toBe("one\ntwo\n");
+});
+
 test("limits, ignored signals and umask of the caller arrive as by runc", () => {
   const setUp = [
     "sh",
