@@ -21,7 +21,7 @@ export function openStdio({ terminal, configuration, options }: ExecPlan): Stdio
   const { detach, consoleSocket } = options;
   if (terminal && consoleSocket !== undefined)
     return consoleSocketStdio(consoleSocket, "/dev/ptmx");
-  if (terminal) return terminalStdio();
+  if (terminal) return terminalStdio("new");
   if (detach) return inheritedStdio();
   const { gid_mappings } = configuration;
   const gids = mappings({ ...configuration, uid_mappings: gid_mappings ?? null });

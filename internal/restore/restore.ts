@@ -283,7 +283,7 @@ function openStdio(plan: RestorePlan): Stdio {
   const { consoleSocket } = plan.options;
   if (consoleSocket !== undefined) return consoleSocketStdio(consoleSocket);
   if (plan.options.detach) return inheritedStdio();
-  if (plan.spec.process?.terminal === true) return terminalStdio();
+  if (plan.spec.process?.terminal === true) return terminalStdio("restored");
   return pipedStdio(
     hostId(plan.config.uid_mappings, 0),
     hostId(plan.config.gid_mappings, 0),

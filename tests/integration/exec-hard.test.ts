@@ -192,6 +192,15 @@ test("a terminal in the foreground: size, keys, output as it is, and settings pu
   expect(settings("after")).toBe(settings("before"));
 });
 
+test("a terminal in the foreground is set before the program can use it", () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const argv = execArgv(lab, "-t", id, "busybox", "stty", "size").join(" ");
+  const command = `stty rows 41 cols 121; for i in 1 2 3 4 5 6 7 8; do ${argv}; done`;
+  const { status, stdout } = run(["script", "-qec", command, "/dev/null"]);
+  expect([status, stdout.split("41 121\r\n").length - 1]).toEqual([0, 8]);
+});
+
 test("killed at any moment, thaw leaves a whole process or none", async () => {
   using lab = new Lab();
   const { bundle, id } = restored(lab);
