@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { libc, memory } from "../../internal/linux/libc.ts";
+import { connectUnix } from "../../internal/linux/socket.ts";
 import { consoleSocket } from "../support/console-socket.ts";
 import { type Bundle, type Json, Lab, must, run, THAW, traces, waitFor } from "../support/lab.ts";
 import { engineProfile } from "../support/profile.ts";
@@ -164,6 +165,23 @@ test("a terminal: sent to the console socket, sized, owned by the user, the cont
     return seen.includes("got hello");
   }, "the answer");
   expect(seen).toContain("33 111\r\n/dev/pts/0\r\n1000 620\r\n");
+});
+
+test("a console socket that nobody accepts from, and that is full, is an error", () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const path = join(lab.path, "c.sock");
+  using socket = consoleSocket(path);
+  void socket;
+  using waiting = new DisposableStack();
+  const fill = () => {
+    for (;;) waiting.use(connectUnix(path));
+  };
+  expect(fill).toThrow("resource temporarily unavailable");
+  const argv = execArgv(lab, "-d", "-t", "--console-socket", path, id, "busybox", "true");
+  const { status, stderr } = run(argv, { timeout: 5000 });
+  expect(stderr).toContain(`dial unix ${path}: connect: resource temporarily unavailable`);
+  expect(status).toBe(255);
 });
 
 test("a terminal in the foreground: size, keys, output as it is, and settings put back", async () => {
