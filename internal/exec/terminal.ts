@@ -5,7 +5,7 @@ import { pipedStdio } from "../console/piped.ts";
 import { consoleSocketStdio, inheritedStdio, type Stdio } from "../console/stdio.ts";
 import { terminalStdio } from "../console/terminal.ts";
 import { changeOwner } from "../linux/fd.ts";
-import { openPty, type Pty } from "../linux/pty.ts";
+import { openPty, PTMX, type Pty } from "../linux/pty.ts";
 import { setWindowSize } from "../linux/terminal.ts";
 import { hostId } from "../oci/convert.ts";
 import type { Inside } from "./namespaces.ts";
@@ -19,8 +19,7 @@ import { mappings } from "./request.ts";
  */
 export function openStdio({ terminal, configuration, options }: ExecPlan): Stdio {
   const { detach, consoleSocket } = options;
-  if (terminal && consoleSocket !== undefined)
-    return consoleSocketStdio(consoleSocket, "/dev/ptmx");
+  if (terminal && consoleSocket !== undefined) return consoleSocketStdio(consoleSocket, PTMX);
   if (terminal) return terminalStdio("new");
   if (detach) return inheritedStdio();
   const { gid_mappings } = configuration;

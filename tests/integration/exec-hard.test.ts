@@ -155,7 +155,7 @@ test("a terminal: sent to the console socket, sized, owned by the user, the cont
   );
   must(run(execArgv(lab, "-d", "-p", process_, "--console-socket", socket, id)));
   const { fd, text } = console_.master();
-  expect(text).toBe("/dev/ptmx");
+  expect(text).toBe("/dev/pts/ptmx");
   Bun.sleepSync(200);
   Bun.write(Bun.file(fd), "hello\n");
   const buffer = Buffer.alloc(65536);
