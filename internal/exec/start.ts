@@ -18,11 +18,12 @@ import { startImage } from "../linux/program/start.ts";
 import { setAffinity, setIoPriority, setLimit, setScheduler } from "../linux/schedule.ts";
 import { POLLIN, waitReady } from "../linux/signal.ts";
 import { packetPair, receivePacket, sendPacket } from "../linux/socket.ts";
+import { ALL_CPUS } from "../oci/scheduling.ts";
 import { capabilityName } from "./capabilities.ts";
 import { sendListener } from "./listener.ts";
 import type { ExecPlan } from "./plan.ts";
 import { type StartRequest, stepsOf } from "./request.ts";
-import { ALL_CPUS, firstCpus, ioClass, schedulerAttributes } from "./scheduling.ts";
+import { firstCpus, ioClass, schedulerAttributes } from "./scheduling.ts";
 import { NAME, programOf } from "./steps/program.ts";
 import { type Explain, MESSAGES } from "./steps/steps.ts";
 

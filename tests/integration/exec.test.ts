@@ -46,6 +46,9 @@ const rich = (config: Json) => {
   config.process.capabilities.bounding.push("CAP_NET_ADMIN");
   config.process.noNewPrivileges = false;
   config.process.oomScoreAdj = 200;
+  config.process.execCPUAffinity = { initial: "0", final: "0" };
+  config.process.scheduler = { policy: "SCHED_BATCH", nice: 3 };
+  config.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 };
   config.process.rlimits = [
     { type: "RLIMIT_NOFILE", hard: 800, soft: 700 },
     { type: "RLIMIT_CORE", hard: 0, soft: 0 },
@@ -203,6 +206,8 @@ test("a process of --process: everything that it can say", () => {
     { ioPriority: { class: "Z", priority: 1 } },
     { execCPUAffinity: { initial: "0", final: "1" } },
     { execCPUAffinity: { initial: "1" } },
+    { execCPUAffinity: {} },
+    { execCPUAffinity: { initial: "", final: "" } },
     { execCPUAffinity: { initial: "0-x" } },
     { execCPUAffinity: { final: "3-1" } },
     { execCPUAffinity: { final: "1024" } },
@@ -233,6 +238,18 @@ test("a process of --process: everything that it can say", () => {
     same("restored", ["-p", "LAB/process.json", "ID", "extra"]);
   }
   same("restored", ["-p", "/nonexistent", "ID"]);
+});
+
+test("priorities and CPUs of config.json are those of --process, too, and outlive a checkpoint", () => {
+  const script =
+    "busybox ionice; busybox awk '{print $19, $41}' /proc/self/stat; busybox grep Cpus_allowed_list /proc/self/status";
+  const process_ = { cwd: "/", args: ["/bin/sh", "-c", script], env: ["PATH=/bin"] };
+  for (const kind of ["restored", "made by runc"]) {
+    for (const { lab } of twins(kind).both)
+      writeFileSync(join(lab.path, "process.json"), JSON.stringify(process_));
+    const { stdout } = same(kind, ["--process", "LAB/process.json", "ID"]);
+    expect([kind, stdout]).toEqual([kind, "best-effort: prio 6\n3 3\nCpus_allowed_list:\t0\n"]);
+  }
 });
 
 test("what cannot be executed is refused in runc's words, with status 255", () => {
