@@ -35,6 +35,11 @@ export function parseDuration(text: string): bigint | undefined {
   return sign === "-" ? -sum : sum;
 }
 
+/** strconv.ParseInt with base 10: `-5`, `010` is 10. @returns undefined for no integer */
+export function parseDecimal(text: string): bigint | undefined {
+  return /^[+-]?\d+$/.test(text) ? BigInt(text) : undefined;
+}
+
 /** strconv.ParseInt with base 0: `-5`, `0x20`, `010` is 8. @returns undefined for no integer */
 export function parseGoInteger(text: string): bigint | undefined {
   const match = /^([+-]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9]\d*)$/.exec(text);

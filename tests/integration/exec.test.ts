@@ -349,6 +349,22 @@ test("what a program leaves running goes on being heard, and told", () => {
   expect(stdout).toBe("one\ntwo\n");
 });
 
+test("a number of a further group is decimal, and its lower 32 bits count", () => {
+  const script = "busybox grep Groups /proc/self/status";
+  // runc reads -g twice, for its two names.
+  const groups = (text: string) => [...new Set(text.match(/\d+/g))];
+  for (const [gid, seen] of [
+    ["010", "10"],
+    ["+5", "5"],
+    ["4294967303", "7"],
+    ["9007199254740993", "1"],
+  ] as const)
+    for (const twin of twins("restored, plain").both)
+      expect(groups(must(execOn(twin, ["-g", gid, "ID", "sh", "-c", script])).stdout)).toEqual([
+        seen,
+      ]);
+});
+
 test("limits, ignored signals and umask of the caller arrive as by runc", () => {
   const setUp = [
     "sh",
