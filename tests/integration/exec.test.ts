@@ -15,6 +15,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { owned } from "../../internal/linux/fd.ts";
+import { libc } from "../../internal/linux/libc.ts";
 import { type Bundle, type Json, type Lab, must, type Ran, run, THAW } from "../support/lab.ts";
 import { engineProfile } from "../support/profile.ts";
 import { type Twin, Twins } from "../support/side-by-side.ts";
@@ -382,6 +384,27 @@ test("descriptors of the caller arrive when they are asked for, and only then", 
     const { stdout } = same("restored, plain", ["--preserve-fds", count, ...list], opened);
     expect(stdout.includes("/dev/full")).toBe(Number(count) > 1);
   }
+});
+
+test("a descriptor that is handed over may be of any kind", () => {
+  const script = "for f in 3 4; do busybox readlink /proc/self/fd/$f; done";
+  const [counter, watch] = [libc.eventfd(0, 0), libc.inotify_init1(0)];
+  const made = [counter, watch].map(owned);
+  for (const { lab, id, runtime } of twins("restored, plain").both) {
+    for (const [count, seen] of [
+      ["1", "anon_inode:[eventfd]\n"],
+      ["2", "anon_inode:[eventfd]\nanon_inode:inotify\n"],
+    ]) {
+      const flags = ["exec", "--preserve-fds", count as string];
+      const done = Bun.spawnSync([runtime, "--root", lab.root, ...flags, id, "sh", "-c", script], {
+        stdio: ["ignore", "pipe", "pipe", counter, watch],
+      });
+      expect([runtime, done.stderr.toString(), done.stdout.toString()]).toEqual([
+        ...[runtime, "", seen as string],
+      ]);
+    }
+  }
+  for (const one of made) one.close();
 });
 
 test("a sub-cgroup of the container's", () => {
