@@ -36,13 +36,17 @@ export function openStdio({ terminal, configuration, options }: ExecPlan): Stdio
 export function openTerminal(plan: ExecPlan, { root }: Inside, io: Stdio): Pty {
   using undo = new DisposableStack();
   const pty = undo.use(openPty(root));
-  const { height = 0, width = 0 } = plan.process.consoleSize ?? {};
+  const { consoleSize } = plan.process;
+  const [height, width] = [sixteenBits(consoleSize?.height), sixteenBits(consoleSize?.width)];
   if (height !== 0 && width !== 0) setWindowSize(pty.master.fd, height, width);
   giveToUser(pty.slave.fd, plan);
   io.receiveMaster(pty.master.fd);
   undo.move();
   return pty;
 }
+
+// What is larger loses its upper bits, as in runc.
+const sixteenBits = (size: number | bigint = 0) => Number(BigInt.asUintN(16, BigInt(size)));
 
 /** Made by thaw, the terminal is the host's root's: the process could not give it to anybody. */
 function giveToUser(slave: number, { uid, configuration }: ExecPlan): void {

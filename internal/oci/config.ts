@@ -162,7 +162,7 @@ export interface Config {
   time_offsets?: object;
   scheduler?: SpecScheduler;
   personality?: object;
-  io_priority?: { readonly class: string; readonly priority: number };
+  io_priority?: { readonly class: string; readonly priority: number | bigint };
   exec_cpu_affinity?: object;
 }
 

@@ -151,7 +151,7 @@ test("a terminal: sent to the console socket, sized, owned by the user, the cont
       args: ["/bin/sh", "-c", script],
       env: ["PATH=/bin"],
       user: { uid: 1000, gid: 1000 },
-    }),
+    }).replace("33", "1152921504606847009"), // 2^60 + 33, of which 16 bits count
   );
   must(run(execArgv(lab, "-d", "-p", process_, "--console-socket", socket, id)));
   const { fd, text } = console_.master();

@@ -206,6 +206,8 @@ test("a process of --process: everything that it can say", () => {
     { scheduler: { policy: "X" } },
     { scheduler: { policy: "SCHED_OTHER", flags: ["Y"] } },
     { ioPriority: { class: "Z", priority: 1 } },
+    { ioPriority: { class: "IOPRIO_CLASS_BE", priority: 2n ** 60n + 5n } },
+    { ioPriority: { class: "IOPRIO_CLASS_BE", priority: -1 } },
     { execCPUAffinity: { initial: "0", final: "1" } },
     { execCPUAffinity: { initial: "1" } },
     { execCPUAffinity: {} },
