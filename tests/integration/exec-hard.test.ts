@@ -458,6 +458,27 @@ test("given up after it was ready, nothing is left: nobody answers its filter, o
   expect(underWay()).toEqual([]);
 });
 
+test("an agent that is gone leaves no call waiting: there is none of that name then", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  for (const [name, flag, says] of [
+    ["chdir", "--no-new-privs=false", "set in config.json failed: function not implemented"],
+    ["execve", "--no-new-privs", "exec /bin/busybox: function not implemented"],
+  ] as const) {
+    const agent = join(lab.path, name);
+    askAbout(lab, id, name, agent);
+    const socket = consoleSocket(agent);
+    const child = Bun.spawn(execArgv(lab, flag, id, "busybox", "true"), {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 5000,
+    });
+    socket.master();
+    socket[Symbol.dispose]();
+    expect(await new Response(child.stderr).text()).toContain(says);
+    expect(await child.exited).toBe(255);
+  }
+});
+
 test("500 programs under load, and 20 at once by the executable", async () => {
   using lab = new Lab();
   const { bundle, id } = restored(lab, (config) => {
