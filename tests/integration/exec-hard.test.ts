@@ -281,6 +281,27 @@ test("killed while it prepares the process, thaw leaves none", async () => {
   }
 });
 
+test("a container that stops while a program is started: that is what is said", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const state = join(lab.root, id, "state.json");
+  const text = JSON.parse(readFileSync(state, "utf8"));
+  writeFileSync(state, JSON.stringify({ ...text, intel_rdt_path: lab.path }));
+  must(run(["busybox", "mkfifo", join(lab.path, "tasks")]));
+  const child = Bun.spawn(execArgv(lab, id, "busybox", "true"), {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  waitFor(() => underWay().length === 1, "the process");
+  await Bun.sleep(200);
+  process.kill(text.init_process_pid, "SIGKILL");
+  waitFor(() => underWay().every((pid) => !existsSync(`/proc/${pid}/exe`)), "its end");
+  must(run(["busybox", "head", "-c", "1", join(lab.path, "tasks")]));
+  expect(await new Response(child.stderr).text()).toEndWith(
+    `exec failed: cannot exec in a stopped container; ${id} has just stopped"\n`,
+  );
+  expect(await child.exited).toBe(255);
+});
+
 test("a signal before the program runs ends what was started", async () => {
   using lab = new Lab();
   const { id } = restored(lab);
