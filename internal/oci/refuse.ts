@@ -9,9 +9,7 @@ const RLIMITS = new Set(
     .split(" ")
     .map((name) => `RLIMIT_${name}`),
 );
-const SECCOMP_FLAGS = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map(
-  (name) => `SECCOMP_FILTER_FLAG_${name}`,
-);
+const SECCOMP_FLAGS = ["TSYNC", "LOG", "SPEC_ALLOW"].map((name) => `SECCOMP_FILTER_FLAG_${name}`);
 
 /**
  * Checks words that only `create` would use.

@@ -325,6 +325,13 @@ const SYSTEM_ROWS: readonly Row[] = [
   typed("an unknown seccomp flag", "seccomp flag BOGUS is not known to runc", (c) => {
     c.linux.seccomp = { ...FILTER, flags: ["BOGUS"] };
   }),
+  typed(
+    "a seccomp flag that runc has not",
+    "seccomp flag SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is not known to runc",
+    (c) => {
+      c.linux.seccomp = { ...FILTER, flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] };
+    },
+  ),
   typed("a device of an unknown type", /./, (c) => {
     c.linux.devices = [{ path: "/dev/x", type: "x", major: 1, minor: 3 }];
   }),
