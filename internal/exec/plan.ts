@@ -98,7 +98,8 @@ function refuseStatus(container: Container, { ignorePaused }: ExecOptions): void
 
 function entrance({ cgroupPaths, state }: Container, words: ReadonlyMap<string, string>): Entrance {
   try {
-    return entranceOf(cgroupPaths, words, state.init.pid);
+    const lenient = state.config["rootless_cgroups"] === true;
+    return entranceOf(cgroupPaths, words, state.init.pid, lenient);
   } catch (cause) {
     throw new ThawError("unable to create new parent process", { cause });
   }

@@ -302,6 +302,27 @@ test("a container that stops while a program is started: that is what is said", 
   expect(await child.exited).toBe(255);
 });
 
+// On cgroup v2 that of init is taken instead.
+test.skipIf(existsSync("/sys/fs/cgroup/cgroup.controllers"))(
+  "a cgroup that cannot be joined is an error, but for a container made with --rootless",
+  () => {
+    using lab = new Lab();
+    const { id } = restored(lab);
+    const state = join(lab.root, id, "state.json");
+    const text = JSON.parse(readFileSync(state, "utf8"));
+    text.cgroup_paths.none = "/sys/fs/cgroup/none";
+    for (const [rootless, expected] of [
+      [false, 255],
+      [true, 0],
+    ] as const) {
+      text.config.rootless_cgroups = rootless;
+      writeFileSync(state, JSON.stringify(text));
+      const { status, stderr } = run(execArgv(lab, id, "busybox", "true"));
+      expect([status, stderr.includes("error adding pid")]).toEqual([expected, !rootless]);
+    }
+  },
+);
+
 test("a signal before the program runs ends what was started", async () => {
   using lab = new Lab();
   const { id } = restored(lab);
