@@ -145,7 +145,7 @@ function toOptions({ parsed, globals, log }: Invocation): ExecOptions {
     cwd: text("cwd"),
     env: list("env"),
     user: text("user"),
-    additionalGids: list("additional-gids").map(Number),
+    additionalGids: list("additional-gids").map(BigInt),
     capabilities: list("cap"),
     noNewPrivileges: parsed.booleans.get("no-new-privs"),
     processLabel: text("process-label"),

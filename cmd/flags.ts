@@ -8,7 +8,7 @@
  */
 
 import { ThawError } from "../internal/errors/errors.ts";
-import { parseDuration, parseGoInteger } from "./numbers.ts";
+import { parseDecimal, parseDuration, parseGoInteger } from "./numbers.ts";
 
 /** A flag, in citty's terms; `list` is a flag that may be repeated. */
 export interface Flag {
@@ -110,14 +110,16 @@ export function descriptor(flag: string, text: string | undefined): number | und
   return Number(text);
 }
 
-// Of a count runc takes a negative number, and treats it as 0.
+// Of a count runc takes a negative number, and treats it as 0. What may be repeated is decimal.
 function refuseNoNumber(word: string, value: string, { number: kind, list }: Flag): void {
   const number =
     kind === "duration"
       ? parseDuration(value)
       : kind === "count" && !/^\d+$/.test(value)
         ? undefined
-        : parseGoInteger(value);
+        : list
+          ? parseDecimal(value)
+          : parseGoInteger(value);
   const reason =
     number === undefined
       ? "parse error"

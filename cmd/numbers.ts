@@ -35,6 +35,11 @@ export function parseDuration(text: string): bigint | undefined {
   return sign === "-" ? -sum : sum;
 }
 
+/** strconv.ParseInt with base 10: `-5`, `010` is 10. @returns undefined for no integer */
+export function parseDecimal(text: string): bigint | undefined {
+  return /^[+-]?\d+$/.test(text) ? BigInt(text) : undefined;
+}
+
 const INTEGER =
   /^([+-]?)(0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|0|[1-9](?:_?\d)*)$/;
 

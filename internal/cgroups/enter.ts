@@ -18,6 +18,8 @@ export interface Entrance {
   readonly paths: ReadonlyMap<string, string>;
   /** On a v2 host, where the way is barred (EBUSY: it has cgroups below it): that of this process. */
   readonly otherwise: number | undefined;
+  /** Where the way is barred, the process stays where it is (runc: RootlessCgroups). */
+  readonly lenient: boolean;
 }
 
 /**
@@ -25,14 +27,16 @@ export interface Entrance {
  *
  * @param words as of `--cgroup`: `PATH`, or `CONTROLLER[,CONTROLLER…]:PATH`
  * @param init pid of the container's init
+ * @param lenient as of {@link Entrance}
  * @throws ThawError in runc's words
  */
 export function entranceOf(
   container: ReadonlyMap<string, string>,
   words: ReadonlyMap<string, string>,
   init: number,
+  lenient: boolean,
 ): Entrance {
-  if (words.size === 0) return { paths: container, otherwise: init };
+  if (words.size === 0) return { paths: container, otherwise: init, lenient };
   const paths = new Map(container);
   const everywhere = words.get(UNIFIED);
   const wanted =
@@ -48,7 +52,7 @@ export function entranceOf(
       throw new ThawError(`${path} is not a sub cgroup path`);
     paths.set(controller, below);
   }
-  return { paths, otherwise: everywhere === undefined ? init : undefined };
+  return { paths, otherwise: everywhere === undefined ? init : undefined, lenient };
 }
 
 /**
@@ -85,11 +89,12 @@ export function parseSubCgroups(words: readonly string[]): Map<string, string> {
  *
  * @throws ThawError `error adding pid 7 to cgroups: …`
  */
-export function enterCgroups({ paths, otherwise }: Entrance, pid: number): void {
+export function enterCgroups({ paths, otherwise, lenient }: Entrance, pid: number): void {
   for (const directory of new Set(paths.values())) {
     try {
       enter(directory, pid);
     } catch (cause) {
+      if (lenient) continue;
       const init = isV2(paths) && otherwise !== undefined ? unifiedOf(otherwise) : undefined;
       if (init === undefined || !tryEnter(init, pid))
         throw new ThawError(`error adding pid ${pid} to cgroups`, { cause });

@@ -68,6 +68,11 @@ export class Copy {
     this.#close();
   }
 
+  /** Whether the source has ended, or the target wants no more. */
+  get done(): boolean {
+    return this.#done;
+  }
+
   /** Whether the source has more to give right now, or something is on the way. */
   get busy(): boolean {
     if (this.#done) return false;
@@ -85,6 +90,8 @@ export interface Foreground {
   readonly outputs: readonly Copy[];
   /** The caller's terminal has another size (SIGWINCH). */
   resized(): void;
+  /** Processes that outlive init are listened to as well, until they close their ends or a signal comes. */
+  readonly waitsForEnds: boolean;
 }
 
 // How long orphans of the container may stay zombies while it is quiet, in milliseconds.
@@ -119,17 +126,31 @@ export async function copyUntilExit(parts: Foreground): Promise<ExitStatus> {
     reapOrphans([init.pid]);
     if (ended !== 0) status = init.reap();
   }
-  // A process that outlived init may hold a pipe open for ever: only what is there goes out.
-  while (outputs.some((copy) => copy.busy)) {
+  await copyTheRest(parts);
+  return status;
+}
+
+/** Init has ended. Unless its heirs are waited for, only what is there already goes out. */
+async function copyTheRest({
+  input,
+  outputs,
+  interrupts,
+  waitsForEnds,
+}: Foreground): Promise<void> {
+  const { forwarding } = interrupts;
+  const copies = waitsForEnds ? [input, ...outputs] : outputs;
+  while (outputs.some((copy) => (waitsForEnds ? !copy.done : copy.busy))) {
     const signal = { fd: forwarding?.fd ?? -1, events: POLLIN };
-    const [, ...events] = await waitReady([signal, ...outputs.map((copy) => copy.watch())], quiet);
-    // A reader that has stopped reading would keep us for ever.
+    const [, ...events] = await waitReady([signal, ...copies.map((copy) => copy.watch())], {
+      doing: "wait for what is written",
+      interrupts: undefined,
+    });
+    // A reader that has stopped reading, or a writer that never ends, would keep us for ever.
     if (forwarding?.take().some((number) => terminationName(number) !== undefined)) break;
-    outputs.forEach((copy, i) => {
+    copies.forEach((copy, i) => {
       if ((events[i] ?? 0) !== 0) copy.step();
     });
   }
-  return status;
 }
 
 function forward(signal: number, parts: Foreground): void {

@@ -1,7 +1,7 @@
 /** Standard streams of a container we stay with: three pipes (runc: setupProcessPipes). @module */
 
 import { changeOwner, makeNonBlocking, type OwnedFd, pipe } from "../linux/fd.ts";
-import { Copy, copyUntilExit } from "./copy.ts";
+import { Copy, copyUntilExit, type Foreground } from "./copy.ts";
 import { NO_TERMINAL, type Stdio } from "./stdio.ts";
 
 /**
@@ -9,8 +9,9 @@ import { NO_TERMINAL, type Stdio } from "./stdio.ts";
  *
  * @param uid host owner of the container's ends, so that its root may open /dev/stdout
  * @param gid host group of them
+ * @param waitsForEnds see {@link Foreground}
  */
-export function pipedStdio(uid: number, gid: number): Stdio {
+export function pipedStdio(uid: number, gid: number, waitsForEnds: boolean): Stdio {
   using undo = new DisposableStack();
   const [stdin, stdout, stderr] = [pipe(), pipe(), pipe()];
   for (const { read, write } of [stdin, stdout, stderr]) {
@@ -37,6 +38,7 @@ export function pipedStdio(uid: number, gid: number): Stdio {
           new Copy(stderr.read.fd, 2, "callers", () => stderr.read.close()),
         ],
         resized: () => {},
+        waitsForEnds,
       }),
     [Symbol.dispose]: () => done.dispose(),
   };

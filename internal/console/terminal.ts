@@ -13,15 +13,22 @@ import { missingTerminal, type Stdio } from "./stdio.ts";
  * It is raw, and the container's terminal has its size, while the container is stayed with; the
  * old settings are put back when that ends or the result is disposed.
  *
+ * @param settings whose the container's terminal has when it comes: a new one's are set at once, so
+ *   that no program sees others; those that CRIU has yet to restore, when the container has it
  * @throws SyscallError `open /dev/tty: no such device or address`
  */
-export function terminalStdio(): Stdio {
+export function terminalStdio(settings: "new" | "restored"): Stdio {
   using undo = new DisposableStack();
   const inherited = [2, 1, 0].find((fd) => isatty(fd));
   const host = inherited ?? undo.use(openAt(AT_FDCWD, "/dev/tty", O_RDWR)).fd;
   const none = undo.use(openAt(AT_FDCWD, "/dev/null", O_RDWR));
   const done = undo.move();
   let master: OwnedFd | undefined;
+  const set = (fd: number) => {
+    // With ONLCR, which CRIU has restored or a new one has, two would make `\r\r\n`.
+    clearNewlineMapping(fd);
+    copyWindowSize(host, fd);
+  };
   const received = (): OwnedFd => {
     if (master === undefined) throw missingTerminal();
     return master;
@@ -31,13 +38,12 @@ export function terminalStdio(): Stdio {
     receiveMaster: (fd) => {
       if (master !== undefined) throw new ThawError("criu sent a second terminal");
       master = done.use(duplicate(fd, 3));
+      if (settings === "new") set(fd);
     },
     expectMaster: () => void received(),
     handedOver: () => {
       const { fd } = received();
-      // CRIU has restored the terminal's own settings, ONLCR among them: two would make `\r\r\n`.
-      clearNewlineMapping(fd);
-      copyWindowSize(host, fd);
+      if (settings === "restored") set(fd);
       makeNonBlocking(fd);
     },
     copyUntilExit: async (init, interrupts) => {
@@ -50,6 +56,7 @@ export function terminalStdio(): Stdio {
         input: new Copy(0, fd, "ours", () => {}),
         outputs: [new Copy(fd, 1, "callers", () => {})],
         resized: () => copyWindowSize(host, fd),
+        waitsForEnds: false,
       });
     },
     [Symbol.dispose]: () => done.dispose(),

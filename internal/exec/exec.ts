@@ -1,14 +1,15 @@
 /** A process in a container that runs, told as a story. @module */
 
 import type { Stdio } from "../console/stdio.ts";
-import { ThawError } from "../errors/errors.ts";
+import { hasInit } from "../container/container.ts";
+import { describe, findCause, InterruptedError, ThawError } from "../errors/errors.ts";
 import {
   ensureStdio,
   keepDescriptorsPrivate,
   keepHandedOver,
   keepThroughExec,
 } from "../linux/fd.ts";
-import { type Child, restoreNofileLimit } from "../linux/process.ts";
+import { type Child, isEnding, restoreNofileLimit } from "../linux/process.ts";
 import { catchInterrupts, type Interrupts } from "../linux/signal.ts";
 import { blockAllSignals, readSignals } from "../linux/signalfd.ts";
 import { connectUnix, sendDescriptor } from "../linux/socket.ts";
@@ -60,6 +61,10 @@ function keepNamed(path: string | undefined): void {
   if (fd !== undefined) keepThroughExec(Number(fd));
 }
 
+function hasStopped({ container }: ExecPlan): boolean {
+  return !hasInit(container) || isEnding(container.state.init.pid);
+}
+
 /** From the container's namespaces to a process that is the program. */
 async function start(plan: ExecPlan, io: Stdio, interrupts: Interrupts): Promise<Child> {
   try {
@@ -69,6 +74,13 @@ async function start(plan: ExecPlan, io: Stdio, interrupts: Interrupts): Promise
     const stdio = slave === undefined ? io.fds : ([slave, slave, slave] as const);
     return await startProcess({ plan, inside, stdio, interrupts });
   } catch (cause) {
+    if (findCause(cause, InterruptedError) === undefined && hasStopped(plan)) {
+      // What failed is but a consequence: all that enters a PID namespace ends with its init.
+      plan.options.log.debug(describe(cause));
+      throw new ThawError("cannot exec in a stopped container", {
+        hint: `${plan.container.id} has just stopped`,
+      });
+    }
     throw new ThawError("unable to start container process", { cause });
   }
 }

@@ -42,32 +42,22 @@ export interface Inside extends Disposable {
 /**
  * Opens the namespaces of a container's init that are its own, and its root directory.
  *
- * @throws ThawError `cannot exec in a stopped container` when init has ended meanwhile
+ * @throws an error of any kind when init has ended meanwhile
  */
-export function holdInside({ id, state }: Container): Inside {
+export function holdInside({ state }: Container): Inside {
   const { pid } = state.init;
   using undo = new DisposableStack();
-  const stopped = (cause?: unknown) =>
-    new ThawError("cannot exec in a stopped container", {
-      hint: `${id} has just stopped`,
-      ...(cause === undefined ? {} : { cause }),
+  const namespaces = KINDS.filter(([type]) => state.namespaces.some((one) => one.type === type))
+    .filter(([, name]) => !isOurs(pid, name))
+    .map(([, name, flag]) => {
+      const fd = undo.use(openAt(AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY));
+      return { fd, flag, name };
     });
-  try {
-    const namespaces = KINDS.filter(([type]) => state.namespaces.some((one) => one.type === type))
-      .filter(([, name]) => !isOurs(pid, name))
-      .map(([, name, flag]) => {
-        const fd = undo.use(openAt(AT_FDCWD, `/proc/${pid}/ns/${name}`, O_RDONLY));
-        return { fd, flag, name };
-      });
-    const root = undo.use(openAt(AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY)).fd;
-    // Asked after opening: what is held is of the process of that time.
-    if (startTime(pid) !== state.init.startTime) throw stopped();
-    const done = undo.move();
-    return { namespaces, root, [Symbol.dispose]: () => done.dispose() };
-  } catch (error) {
-    if (error instanceof ThawError && startTime(pid) !== state.init.startTime) throw stopped();
-    throw error;
-  }
+  const root = undo.use(openAt(AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY)).fd;
+  // Asked after opening: what is held is of the process of that time.
+  if (startTime(pid) !== state.init.startTime) throw new ThawError(`process ${pid} has ended`);
+  const done = undo.move();
+  return { namespaces, root, [Symbol.dispose]: () => done.dispose() };
 }
 
 /** Whether a namespace is thaw's own, too: joining the user namespace one is in is refused. */

@@ -17,7 +17,8 @@ export interface ExecOptions {
   readonly env: readonly string[];
   /** `UID[:GID]`. */
   readonly user: string | undefined;
-  readonly additionalGids: readonly number[];
+  /** Of which 32 bits count. */
+  readonly additionalGids: readonly bigint[];
   /** Names such as `CAP_KILL`. */
   readonly capabilities: readonly string[];
   /** Undefined: as config.json says. */

@@ -6,6 +6,7 @@ import { refuseTerminal } from "../console/stdio.ts";
 import { type Container, loadContainer, refuse, statusOf } from "../container/container.ts";
 import { ThawError } from "../errors/errors.ts";
 import { expectHandedOver } from "../linux/fd.ts";
+import { type Affinity, toAffinity } from "../oci/scheduling.ts";
 import type { SpecProcess } from "../oci/spec.ts";
 import { refusePidFile } from "../state/pid-file.ts";
 import { type CapabilitySets, capabilitySets, lastCapability } from "./capabilities.ts";
@@ -17,7 +18,7 @@ import {
 } from "./configuration.ts";
 import type { ExecOptions } from "./options.ts";
 import { requestedProcess } from "./process.ts";
-import { type Affinity, storedAffinity, toAffinity, toLimit } from "./scheduling.ts";
+import { storedAffinity, toLimit } from "./scheduling.ts";
 
 /** A process that is to be started, and what it comes into. */
 export interface ExecPlan {
@@ -59,8 +60,7 @@ export function planExec(options: ExecOptions): ExecPlan {
   const terminal = process.terminal === true;
   refuseTerminal(terminal, options);
   const limits = (process.rlimits ?? []).map(toLimit);
-  const affinity =
-    process.execCPUAffinity == null ? undefined : toAffinity(process.execCPUAffinity);
+  const affinity = toAffinity(process.execCPUAffinity);
   expectHandedOver(options.preserveFds);
   if (pidFile !== undefined) refusePidFile(pidFile);
   const configuration = configurationOf(container.state);
@@ -98,7 +98,8 @@ function refuseStatus(container: Container, { ignorePaused }: ExecOptions): void
 
 function entrance({ cgroupPaths, state }: Container, words: ReadonlyMap<string, string>): Entrance {
   try {
-    return entranceOf(cgroupPaths, words, state.init.pid);
+    const lenient = state.config["rootless_cgroups"] === true;
+    return entranceOf(cgroupPaths, words, state.init.pid, lenient);
   } catch (cause) {
     throw new ThawError("unable to create new parent process", { cause });
   }

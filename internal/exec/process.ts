@@ -72,7 +72,8 @@ function withMore({ capabilities }: SpecProcess, { capabilities: more }: ExecOpt
 }
 
 function userOf({ user }: SpecProcess, options: ExecOptions): NonNullable<SpecProcess["user"]> {
-  const groups = [...(user?.additionalGids ?? []), ...options.additionalGids];
+  const more = options.additionalGids.map((gid) => Number(BigInt.asUintN(32, gid)));
+  const groups = [...(user?.additionalGids ?? []), ...more];
   const base = { ...user, additionalGids: groups };
   if (options.user === undefined) return base;
   const [uid = "", ...rest] = options.user.split(":");

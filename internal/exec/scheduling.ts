@@ -2,7 +2,8 @@
 
 import { ThawError } from "../errors/errors.ts";
 import type { SchedulerAttributes } from "../linux/schedule.ts";
-import type { SpecProcess, SpecRlimit, SpecScheduler } from "../oci/spec.ts";
+import type { Affinity } from "../oci/scheduling.ts";
+import type { SpecRlimit, SpecScheduler } from "../oci/spec.ts";
 import type { Configuration, Limit } from "./configuration.ts";
 
 // RLIMIT_ numbers (asm-generic/resource.h).
@@ -67,50 +68,9 @@ export function schedulerAttributes(scheduler: SpecScheduler): SchedulerAttribut
 
 const HINT = { hint: "see sched_setattr(2) for what there is" };
 
-/** CPUs while a process is started, and once it is in the container's cgroup; bit N for CPU N. */
-export interface Affinity {
-  readonly initial: Uint8Array | undefined;
-  readonly final: Uint8Array | undefined;
-}
-
-const CPUS = 1024;
-/** Every CPU there may be. */
-export const ALL_CPUS = new Uint8Array(CPUS / 8).fill(0xff);
-
 /** The first 64 CPUs of a mask, such as `0x5`, for a log. */
 export function firstCpus(mask: Uint8Array): string {
   return `0x${Buffer.from(mask.slice(0, 8)).readBigUInt64LE().toString(16)}`;
-}
-
-/** Reads `execCPUAffinity`. @throws ThawError `bad CPUAffinity.Initial: …` */
-export function toAffinity(words: NonNullable<SpecProcess["execCPUAffinity"]>): Affinity {
-  return { initial: cpus("Initial", words.initial), final: cpus("Final", words.final) };
-}
-
-function cpus(which: string, text = ""): Uint8Array | undefined {
-  if (text === "") return undefined;
-  const refuse = (why: string) =>
-    new ThawError(`bad CPUAffinity.${which}: ${why}`, { hint: "say a list such as 0-3,5" });
-  const number = (digits: string): number => {
-    if (!/^\d+$/.test(digits))
-      throw refuse(`strconv.ParseUint: parsing ${JSON.stringify(digits)}: invalid syntax`);
-    if (Number(digits) >= 2 ** 32)
-      throw refuse(`strconv.ParseUint: parsing ${JSON.stringify(digits)}: value out of range`);
-    if (Number(digits) >= CPUS) throw refuse(`values larger than ${CPUS - 1} are not supported`);
-    return Number(digits);
-  };
-  const mask = new Uint8Array(CPUS / 8);
-  for (const range of text.split(",").map((one) => one.trim())) {
-    if (range === "") continue;
-    const dash = range.indexOf("-");
-    const first = number(dash === -1 ? range : range.slice(0, dash));
-    const last = dash === -1 ? first : number(range.slice(dash + 1));
-    if (first > last) throw refuse(`invalid range: ${range}`);
-    for (let cpu = first; cpu <= last; cpu++)
-      mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7));
-  }
-  if (mask.every((byte) => byte === 0)) throw refuse(`no CPUs found in ${JSON.stringify(text)}`);
-  return mask;
 }
 
 /** What state.json says of a container's exec'd processes, as runc stores it. */

@@ -18,11 +18,12 @@ import { startImage } from "../linux/program/start.ts";
 import { setAffinity, setIoPriority, setLimit, setScheduler } from "../linux/schedule.ts";
 import { POLLIN, waitReady } from "../linux/signal.ts";
 import { packetPair, receivePacket, sendPacket } from "../linux/socket.ts";
+import { ALL_CPUS } from "../oci/scheduling.ts";
 import { capabilityName } from "./capabilities.ts";
 import { sendListener } from "./listener.ts";
 import type { ExecPlan } from "./plan.ts";
 import { type StartRequest, stepsOf } from "./request.ts";
-import { ALL_CPUS, firstCpus, ioClass, schedulerAttributes } from "./scheduling.ts";
+import { firstCpus, ioClass, schedulerAttributes } from "./scheduling.ts";
 import { NAME, programOf } from "./steps/program.ts";
 import { type Explain, MESSAGES } from "./steps/steps.ts";
 
@@ -69,6 +70,7 @@ async function converse(parts: Conversation): Promise<Child> {
   const { plan, scope, socket, first } = parts;
   let child: Child | undefined;
   let ready = false;
+  let isProgram = false;
   for (;;) {
     const message = await nextMessage(parts);
     if (message === undefined) break;
@@ -76,7 +78,7 @@ async function converse(parts: Conversation): Promise<Child> {
     if (kind === MESSAGES.pid) {
       const started = adopt(value);
       child = started;
-      const owned = scope.adopt(started, () => (ready ? undefined : started.kill()));
+      const owned = scope.adopt(started, () => (isProgram ? undefined : started.kill()));
       first.reap();
       plan.options.log.debug(`child process in init() (pid ${value})`);
       prepare(plan, owned.pid);
@@ -97,7 +99,10 @@ async function converse(parts: Conversation): Promise<Child> {
       throw failureOf(parts, value, kind);
     }
   }
-  if (child !== undefined && ready) return child;
+  if (child !== undefined && ready) {
+    isProgram = true;
+    return child;
+  }
   const { text } = (child ?? first).reap();
   throw new ThawError(`the process has ended before it was the program: ${text}`, {
     hint: "its limits or its seccomp profile may leave no way to execute a program",

@@ -120,13 +120,15 @@ export function keepThroughExec(fd: number): void {
 }
 
 /**
- * Counts how many descriptors from 3 on the caller handed over, without a gap.
+ * Counts how many descriptors from 3 on the caller handed over, without a gap. Whatever they are: the
+ * first that Bun opens, at the lowest free number, is its epoll.
  *
  * @param most where to stop
  */
 export function countHandedOver(most: number): number {
+  const isOther = (fd: number) => isOpen(fd) && describeFd("self", fd) !== "anon_inode:[eventpoll]";
   let count = 0;
-  while (count < most && isCallers(3 + count)) count++;
+  while (count < most && isOther(3 + count)) count++;
   return count;
 }
 

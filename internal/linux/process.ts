@@ -258,14 +258,24 @@ export function becomeSubreaper(): void {
  * @returns undefined when there is no such process or it is a zombie
  */
 export function startTime(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in parentheses may hold anything, so count from its end.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
-  } catch {
-    return undefined;
-  }
+  const fields = statFields(pid);
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X"
+    ? undefined
+    : Number(fields[19]);
+}
+
+const PF_EXITING = 4;
+
+/** Whether a process is on its way out; the init of a PID namespace first ends all others there. */
+export function isEnding(pid: number): boolean {
+  return (Number(statFields(pid)?.[6] ?? PF_EXITING) & PF_EXITING) !== 0;
+}
+
+/** The fields of /proc/PID/stat from the state on; undefined when there is no such process. */
+function statFields(pid: number): string[] | undefined {
+  const stat = readOr(`/proc/${pid}/stat`);
+  // The name in parentheses may hold anything, so count from its end.
+  return stat === "" ? undefined : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 /** The name of a process, for people (proc(5), comm). */

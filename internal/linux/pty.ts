@@ -6,7 +6,8 @@ import { AT_FDCWD, O_CLOEXEC, O_NOCTTY, O_RDWR, type OwnedFd, openAt, owned } fr
 import { check, ENOENT, libc, memory, SyscallError } from "./libc.ts";
 import { resolveInRoot } from "./path.ts";
 
-const PTMX = "/dev/pts/ptmx";
+/** What is opened for a new terminal. */
+export const PTMX = "/dev/pts/ptmx";
 const DEVPTS_SUPER_MAGIC = 0x1cd1;
 const PTMX_DEVICE = 0x502; // major 5, minor 2
 const PTMX_INODE = 2;

@@ -38,9 +38,14 @@ export function setAffinity(pid: number, mask: Uint8Array): void {
   check(call("sched_setaffinity", pid, words.bytes.length, ptr(words.bytes)), "");
 }
 
-/** Sets the I/O priority of a process (ioprio_set(2)). @throws SyscallError EINVAL, EPERM */
-export function setIoPriority(pid: number, ioClass: number, level: number): void {
-  const value = (ioClass << IOPRIO_CLASS_SHIFT) | level;
+/**
+ * Sets the I/O priority of a process (ioprio_set(2)).
+ *
+ * @param level of which the kernel takes 32 bits
+ * @throws SyscallError EINVAL, EPERM
+ */
+export function setIoPriority(pid: number, ioClass: number, level: number | bigint): void {
+  const value = (ioClass << IOPRIO_CLASS_SHIFT) | Number(BigInt.asIntN(32, BigInt(level)));
   check(call("ioprio_set", IOPRIO_WHO_PROCESS, pid, value), "");
 }
 

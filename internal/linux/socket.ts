@@ -25,6 +25,8 @@ export const AF_INET = 2;
 export const SOCK_DGRAM = 2;
 /** socket(2). */
 export const SOCK_CLOEXEC = 0o2000000;
+const SOCK_NONBLOCK = 0o4000;
+const F_SETFL = 4;
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SCM_RIGHTS = 1;
@@ -154,13 +156,14 @@ export function isBound(path: string): boolean {
 }
 
 /**
- * Connects to a listening AF_UNIX stream socket; does not wait for an accept.
+ * Connects to a listening AF_UNIX stream socket; does not wait for an accept, nor, where many wait for
+ * one already, for room.
  *
- * @throws SyscallError `dial unix PATH: connect: no such file or directory`, as Go words it
+ * @throws SyscallError `dial unix PATH: connect: no such file or directory`, as Go words it; EAGAIN
  */
 export function connectUnix(path: string): OwnedFd {
   const address = unixAddress(path);
-  const made = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const made = libc.socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const socket = owned(check(made, `dial unix ${path}: socket`));
   const done = libc.connect(socket.fd, address.bytes, address.bytes.length);
   if (done === -1) {
@@ -168,6 +171,7 @@ export function connectUnix(path: string): OwnedFd {
     socket.close();
     throw new SyscallError(`dial unix ${path}: connect`, reason);
   }
+  libc.fcntl(socket.fd, F_SETFL, 0);
   return socket;
 }
 

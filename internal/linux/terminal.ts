@@ -44,7 +44,7 @@ export function copyWindowSize(from: number, to: number): void {
   if (libc.ioctl(from, TIOCGWINSZ, size.bytes) === 0) libc.ioctl(to, TIOCSWINSZ, size.bytes);
 }
 
-/** Sets a terminal's window size, in characters. */
+/** Sets a terminal's window size, in characters; below 65536. */
 export function setWindowSize(fd: number, height: number, width: number): void {
   const size = memory(8); // struct winsize
   size.view.setUint16(0, height, true);

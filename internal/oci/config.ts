@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { Spec, SpecHook } from "./spec.ts";
+import type { Spec, SpecHook, SpecScheduler } from "./spec.ts";
 
 /** libcontainer's Mount. */
 export interface Mount {
@@ -160,7 +160,10 @@ export interface Config {
   no_new_keyring: boolean;
   intel_rdt?: IntelRdt;
   time_offsets?: object;
+  scheduler?: SpecScheduler;
   personality?: object;
+  io_priority?: { readonly class: string; readonly priority: number | bigint };
+  exec_cpu_affinity?: object;
 }
 
 /** Version of the specification that runc 1.3 implements; `ociVersion` of what it prints. */

@@ -18,6 +18,7 @@ import {
 import { createDevices } from "./devices.ts";
 import { PROPAGATION, parseMountOptions } from "./mount-options.ts";
 import { refuseUnused } from "./refuse.ts";
+import { affinityConfig, ioPriorityConfig, schedulerConfig } from "./scheduling.ts";
 import { seccompConfig } from "./seccomp.ts";
 import {
   HOOK_NAMES,
@@ -103,7 +104,7 @@ export function toConfig(
     no_new_keyring: options.noNewKeyring,
     ...(linux.intelRdt == null ? {} : { intel_rdt: intelRdt(linux.intelRdt) }),
     ...(linux.timeOffsets == null ? {} : { time_offsets: timeOffsets(linux.timeOffsets) }),
-    ...(linux.personality == null ? {} : { personality: personality(linux.personality.domain) }),
+    ...execution(spec.process ?? {}, linux.personality),
   };
   return { config, warnings };
 }
@@ -241,6 +242,17 @@ function processFields(process: SpecProcess | null | undefined) {
       : {}),
     ...(process?.selinuxLabel ? { process_label: process.selinuxLabel } : {}),
     ...(process?.oomScoreAdj == null ? {} : { oom_score_adj: process.oomScoreAdj }),
+  };
+}
+
+// In Go's order.
+function execution(process: SpecProcess, domain: SpecLinux["personality"]) {
+  const affinity = affinityConfig(process.execCPUAffinity);
+  return {
+    ...(process.scheduler == null ? {} : { scheduler: schedulerConfig(process.scheduler) }),
+    ...(domain == null ? {} : { personality: personality(domain.domain) }),
+    ...(process.ioPriority == null ? {} : { io_priority: ioPriorityConfig(process.ioPriority) }),
+    ...(affinity === undefined ? {} : { exec_cpu_affinity: affinity }),
   };
 }
 

@@ -9,10 +9,7 @@ const RLIMITS = new Set(
     .split(" ")
     .map((name) => `RLIMIT_${name}`),
 );
-const IO_CLASSES = ["IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
-const SECCOMP_FLAGS = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map(
-  (name) => `SECCOMP_FILTER_FLAG_${name}`,
-);
+const SECCOMP_FLAGS = ["TSYNC", "LOG", "SPEC_ALLOW"].map((name) => `SECCOMP_FILTER_FLAG_${name}`);
 
 /**
  * Checks words that only `create` would use.
@@ -23,9 +20,6 @@ const SECCOMP_FLAGS = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"].map(
 export function refuseUnused(spec: Spec): string[] {
   for (const { type = "" } of spec.process?.rlimits ?? [])
     if (!RLIMITS.has(type)) throw new ThawError(`wrong rlimit value: ${type}`);
-  const io = spec.process?.ioPriority?.class;
-  if (io !== undefined && !IO_CLASSES.includes(io))
-    throw new ThawError(`invalid ioPriority.Class: ${JSON.stringify(io)}`);
   for (const flag of (spec.linux?.seccomp as { flags?: string[] } | null | undefined)?.flags ?? [])
     if (!SECCOMP_FLAGS.includes(flag))
       throw new ThawError(`seccomp flag ${flag} is not known to runc`);

@@ -32,14 +32,17 @@ export interface SpecProcess {
     readonly additionalGids?: readonly number[];
   };
   /** Characters. */
-  readonly consoleSize?: { readonly height?: number; readonly width?: number };
+  readonly consoleSize?: {
+    readonly height?: number | bigint;
+    readonly width?: number | bigint;
+  };
   readonly capabilities?: Readonly<Record<string, readonly string[] | null>> | null;
   readonly noNewPrivileges?: boolean;
   readonly oomScoreAdj?: number | null;
   readonly selinuxLabel?: string;
   readonly apparmorProfile?: string;
   readonly rlimits?: readonly SpecRlimit[] | null;
-  readonly ioPriority?: { readonly class?: string; readonly priority?: number } | null;
+  readonly ioPriority?: { readonly class?: string; readonly priority?: number | bigint } | null;
   readonly scheduler?: SpecScheduler | null;
   readonly execCPUAffinity?: { readonly initial?: string; readonly final?: string } | null;
 }

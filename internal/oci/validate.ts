@@ -5,6 +5,7 @@ import { ThawError } from "../errors/errors.ts";
 import { wrapFs } from "../linux/libc.ts";
 import { mounts } from "../linux/mount.ts";
 import type { Config, Mount } from "./config.ts";
+import { validateScheduling } from "./scheduling.ts";
 
 /**
  * Checks the configuration without touching anything.
@@ -30,6 +31,7 @@ export function validateConfig(config: Config): void {
     );
   validateIntelRdt(config.intel_rdt);
   for (const mount of config.mounts) validateMount(mount);
+  validateScheduling(config);
 }
 
 function validateMount({ source, destination, device, data, id_mapping: map }: Mount): void {

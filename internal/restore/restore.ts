@@ -283,8 +283,12 @@ function openStdio(plan: RestorePlan): Stdio {
   const { consoleSocket } = plan.options;
   if (consoleSocket !== undefined) return consoleSocketStdio(consoleSocket);
   if (plan.options.detach) return inheritedStdio();
-  if (plan.spec.process?.terminal === true) return terminalStdio();
-  return pipedStdio(hostId(plan.config.uid_mappings, 0), hostId(plan.config.gid_mappings, 0));
+  if (plan.spec.process?.terminal === true) return terminalStdio("restored");
+  return pipedStdio(
+    hostId(plan.config.uid_mappings, 0),
+    hostId(plan.config.gid_mappings, 0),
+    false,
+  );
 }
 
 // runc makes it when NOTIFY_SOCKET is set; the bind mount of the plan shows it in the container.

@@ -2,7 +2,7 @@
  * A seccomp profile as decisions by system call, for each ABI of a machine.
  *
  * The meaning is that of libseccomp as runc uses it (libcontainer/seccomp): the first rule without
- * conditions of a call decides alone; else the first whose conditions hold; else the default.
+ * conditions of a call decides alone; else one whose conditions hold; else the default.
  *
  * @module
  */
@@ -38,7 +38,7 @@ export interface Rule {
 
 /** The rules of one ABI. */
 export interface AbiRules {
-  /** By number of the call. */
+  /** By number of the call; the first whose conditions hold decides. */
   readonly rules: ReadonlyMap<number, readonly Rule[]>;
   /** The highest number of a call that the profile names; what is newer does not exist (ENOSYS). */
   readonly last: number | undefined;
@@ -96,7 +96,37 @@ export function abiRules(profile: Profile, abi: Abi): AbiRules {
       if (number !== undefined) add(rules, number, { conditions, value });
     }
   }
+  for (const [number, own] of rules) if (own.length > 1) rules.set(number, inOrder(own));
   return { rules, last: last === 0 ? undefined : last };
+}
+
+/**
+ * Of rules that hold at once, libseccomp takes not the first in the profile: it keeps them as a tree,
+ * by the lowest argument that each looks at, then the next, and looks for higher arguments before lower
+ * ones; and a rule before those that ask for more than it does.
+ */
+function inOrder(rules: readonly Rule[]): Rule[] {
+  const ordinals = new Map<string, number>();
+  const ordinalOf = ({ index, operator, value, mask }: Condition) => {
+    const key = `${index} ${operator} ${value} ${mask}`;
+    const ordinal = ordinals.get(key) ?? ordinals.size;
+    ordinals.set(key, ordinal);
+    return { index, ordinal };
+  };
+  const paths = rules.map((rule) => ({
+    rule,
+    path: [...rule.conditions].sort((a, b) => a.index - b.index).map(ordinalOf),
+  }));
+  paths.sort(({ path: a }, { path: b }) => {
+    for (const [i, one] of a.entries()) {
+      const other = b[i];
+      if (other === undefined) return 1;
+      if (one.index !== other.index) return other.index - one.index;
+      if (one.ordinal !== other.ordinal) return one.ordinal - other.ordinal;
+    }
+    return a.length - b.length;
+  });
+  return paths.map(({ rule }) => rule);
 }
 
 /** Two conditions on one argument are alternatives, not both wanted: so it has always been. */

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { libc, memory } from "../../internal/linux/libc.ts";
+import { connectUnix } from "../../internal/linux/socket.ts";
 import { consoleSocket } from "../support/console-socket.ts";
 import { type Bundle, type Json, Lab, must, run, THAW, traces, waitFor } from "../support/lab.ts";
 import { engineProfile } from "../support/profile.ts";
@@ -89,6 +90,20 @@ test("in the foreground: streams whole and apart, the end of input, signals, the
   expect(said).toBe(`ready\n${names.join("\n")}\n`);
 });
 
+test("a signal ends the wait for what a program has left running", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const child = Bun.spawn(execArgv(lab, id, "sh", "-c", "sleep 100 & echo ready; exit 4"), {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const reader = child.stdout.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+  await Bun.sleep(300);
+  expect(child.exitCode).toBeNull();
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(4);
+});
+
 test("detached: the pid file, a pidfd, a child of the caller's reaper, the caller's streams", () => {
   using lab = new Lab();
   const { id } = restored(lab);
@@ -136,11 +151,11 @@ test("a terminal: sent to the console socket, sized, owned by the user, the cont
       args: ["/bin/sh", "-c", script],
       env: ["PATH=/bin"],
       user: { uid: 1000, gid: 1000 },
-    }),
+    }).replace("33", "1152921504606847009"), // 2^60 + 33, of which 16 bits count
   );
   must(run(execArgv(lab, "-d", "-p", process_, "--console-socket", socket, id)));
   const { fd, text } = console_.master();
-  expect(text).toBe("/dev/ptmx");
+  expect(text).toBe("/dev/pts/ptmx");
   Bun.sleepSync(200);
   Bun.write(Bun.file(fd), "hello\n");
   const buffer = Buffer.alloc(65536);
@@ -150,6 +165,23 @@ test("a terminal: sent to the console socket, sized, owned by the user, the cont
     return seen.includes("got hello");
   }, "the answer");
   expect(seen).toContain("33 111\r\n/dev/pts/0\r\n1000 620\r\n");
+});
+
+test("a console socket that nobody accepts from, and that is full, is an error", () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const path = join(lab.path, "c.sock");
+  using socket = consoleSocket(path);
+  void socket;
+  using waiting = new DisposableStack();
+  const fill = () => {
+    for (;;) waiting.use(connectUnix(path));
+  };
+  expect(fill).toThrow("resource temporarily unavailable");
+  const argv = execArgv(lab, "-d", "-t", "--console-socket", path, id, "busybox", "true");
+  const { status, stderr } = run(argv, { timeout: 5000 });
+  expect(stderr).toContain(`dial unix ${path}: connect: resource temporarily unavailable`);
+  expect(status).toBe(255);
 });
 
 test("a terminal in the foreground: size, keys, output as it is, and settings put back", async () => {
@@ -176,6 +208,15 @@ test("a terminal in the foreground: size, keys, output as it is, and settings pu
   expect(out).not.toContain("\r\r\n");
   const settings = (name: string) => readFileSync(join(lab.path, name), "utf8");
   expect(settings("after")).toBe(settings("before"));
+});
+
+test("a terminal in the foreground is set before the program can use it", () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const argv = execArgv(lab, "-t", id, "busybox", "stty", "size").join(" ");
+  const command = `stty rows 41 cols 121; for i in 1 2 3 4 5 6 7 8; do ${argv}; done`;
+  const { status, stdout } = run(["script", "-qec", command, "/dev/null"]);
+  expect([status, stdout.split("41 121\r\n").length - 1]).toEqual([0, 8]);
 });
 
 test("killed at any moment, thaw leaves a whole process or none", async () => {
@@ -239,6 +280,48 @@ test("killed while it prepares the process, thaw leaves none", async () => {
     expect(existsSync(join(bundle.rootfs, "tmp/started"))).toBe(false);
   }
 });
+
+test("a container that stops while a program is started: that is what is said", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const state = join(lab.root, id, "state.json");
+  const text = JSON.parse(readFileSync(state, "utf8"));
+  writeFileSync(state, JSON.stringify({ ...text, intel_rdt_path: lab.path }));
+  must(run(["busybox", "mkfifo", join(lab.path, "tasks")]));
+  const child = Bun.spawn(execArgv(lab, id, "busybox", "true"), {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  waitFor(() => underWay().length === 1, "the process");
+  await Bun.sleep(200);
+  process.kill(text.init_process_pid, "SIGKILL");
+  waitFor(() => underWay().every((pid) => !existsSync(`/proc/${pid}/exe`)), "its end");
+  must(run(["busybox", "head", "-c", "1", join(lab.path, "tasks")]));
+  expect(await new Response(child.stderr).text()).toEndWith(
+    `exec failed: cannot exec in a stopped container; ${id} has just stopped"\n`,
+  );
+  expect(await child.exited).toBe(255);
+});
+
+// On cgroup v2 that of init is taken instead.
+test.skipIf(existsSync("/sys/fs/cgroup/cgroup.controllers"))(
+  "a cgroup that cannot be joined is an error, but for a container made with --rootless",
+  () => {
+    using lab = new Lab();
+    const { id } = restored(lab);
+    const state = join(lab.root, id, "state.json");
+    const text = JSON.parse(readFileSync(state, "utf8"));
+    text.cgroup_paths.none = "/sys/fs/cgroup/none";
+    for (const [rootless, expected] of [
+      [false, 255],
+      [true, 0],
+    ] as const) {
+      text.config.rootless_cgroups = rootless;
+      writeFileSync(state, JSON.stringify(text));
+      const { status, stderr } = run(execArgv(lab, id, "busybox", "true"));
+      expect([status, stderr.includes("error adding pid")]).toEqual([expected, !rootless]);
+    }
+  },
+);
 
 test("a signal before the program runs ends what was started", async () => {
   using lab = new Lab();
@@ -379,6 +462,63 @@ test("a filter that asks an agent: the agent gets it, and who asks", () => {
   expect(said).toMatchObject({ fds: ["seccompFd"], metadata: "meta", state: { id } });
   expect(readlinkSync(`/proc/self/fd/${fd}`)).toBe("anon_inode:seccomp notify");
   libc.kill(said.pid, 9);
+});
+
+/** Lets the seccomp filter of a container ask an agent about a call. */
+function askAbout(lab: Lab, id: string, name: string, agent: string): void {
+  const state = join(lab.root, id, "state.json");
+  const text = JSON.parse(readFileSync(state, "utf8"));
+  text.config.seccomp = {
+    ...{ default_action: 4, architectures: null, flags: null, default_errno_ret: null },
+    syscalls: [{ name, action: 7, errnoRet: null, args: [] }],
+    listener_path: agent,
+  };
+  writeFileSync(state, JSON.stringify(text));
+}
+
+test("given up after it was ready, nothing is left: nobody answers its filter, or nobody listens", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  const agent = join(lab.path, "agent.sock");
+  using socket = consoleSocket(agent);
+  void socket;
+  const give = (...flags: string[]) =>
+    Bun.spawn(execArgv(lab, "--no-new-privs", ...flags, id, "busybox", "true"), {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+  askAbout(lab, id, "execve", agent);
+  for (const flags of [["-d"], []]) {
+    const child = give(...flags);
+    waitFor(() => underWay().length > 0, "the process");
+    await Bun.sleep(300);
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(255);
+    expect(underWay()).toEqual([]);
+  }
+  askAbout(lab, id, "read", join(lab.path, "nobody"));
+  expect(await give("-d").exited).toBe(255);
+  expect(underWay()).toEqual([]);
+});
+
+test("an agent that is gone leaves no call waiting: there is none of that name then", async () => {
+  using lab = new Lab();
+  const { id } = restored(lab);
+  for (const [name, flag, says] of [
+    ["chdir", "--no-new-privs=false", "set in config.json failed: function not implemented"],
+    ["execve", "--no-new-privs", "exec /bin/busybox: function not implemented"],
+  ] as const) {
+    const agent = join(lab.path, name);
+    askAbout(lab, id, name, agent);
+    const socket = consoleSocket(agent);
+    const child = Bun.spawn(execArgv(lab, flag, id, "busybox", "true"), {
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: 5000,
+    });
+    socket.master();
+    socket[Symbol.dispose]();
+    expect(await new Response(child.stderr).text()).toContain(says);
+    expect(await child.exited).toBe(255);
+  }
 });
 
 test("500 programs under load, and 20 at once by the executable", async () => {

@@ -15,6 +15,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { owned } from "../../internal/linux/fd.ts";
+import { libc } from "../../internal/linux/libc.ts";
 import { type Bundle, type Json, type Lab, must, type Ran, run, THAW } from "../support/lab.ts";
 import { engineProfile } from "../support/profile.ts";
 import { type Twin, Twins } from "../support/side-by-side.ts";
@@ -46,6 +48,9 @@ const rich = (config: Json) => {
   config.process.capabilities.bounding.push("CAP_NET_ADMIN");
   config.process.noNewPrivileges = false;
   config.process.oomScoreAdj = 200;
+  config.process.execCPUAffinity = { initial: "0", final: "0" };
+  config.process.scheduler = { policy: "SCHED_BATCH", nice: 3 };
+  config.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 6 };
   config.process.rlimits = [
     { type: "RLIMIT_NOFILE", hard: 800, soft: 700 },
     { type: "RLIMIT_CORE", hard: 0, soft: 0 },
@@ -201,8 +206,12 @@ test("a process of --process: everything that it can say", () => {
     { scheduler: { policy: "X" } },
     { scheduler: { policy: "SCHED_OTHER", flags: ["Y"] } },
     { ioPriority: { class: "Z", priority: 1 } },
+    { ioPriority: { class: "IOPRIO_CLASS_BE", priority: 2n ** 60n + 5n } },
+    { ioPriority: { class: "IOPRIO_CLASS_BE", priority: -1 } },
     { execCPUAffinity: { initial: "0", final: "1" } },
     { execCPUAffinity: { initial: "1" } },
+    { execCPUAffinity: {} },
+    { execCPUAffinity: { initial: "", final: "" } },
     { execCPUAffinity: { initial: "0-x" } },
     { execCPUAffinity: { final: "3-1" } },
     { execCPUAffinity: { final: "1024" } },
@@ -233,6 +242,18 @@ test("a process of --process: everything that it can say", () => {
     same("restored", ["-p", "LAB/process.json", "ID", "extra"]);
   }
   same("restored", ["-p", "/nonexistent", "ID"]);
+});
+
+test("priorities and CPUs of config.json are those of --process, too, and outlive a checkpoint", () => {
+  const script =
+    "busybox ionice; busybox awk '{print $19, $41}' /proc/self/stat; busybox grep Cpus_allowed_list /proc/self/status";
+  const process_ = { cwd: "/", args: ["/bin/sh", "-c", script], env: ["PATH=/bin"] };
+  for (const kind of ["restored", "made by runc"]) {
+    for (const { lab } of twins(kind).both)
+      writeFileSync(join(lab.path, "process.json"), JSON.stringify(process_));
+    const { stdout } = same(kind, ["--process", "LAB/process.json", "ID"]);
+    expect([kind, stdout]).toEqual([kind, "best-effort: prio 6\n3 3\nCpus_allowed_list:\t0\n"]);
+  }
 });
 
 test("what cannot be executed is refused in runc's words, with status 255", () => {
@@ -321,6 +342,33 @@ test("exit status and signals are the program's", () => {
     same("restored, plain", ["ID", "sh", "-c", script]);
 });
 
+test("what a program leaves running goes on being heard, and told", () => {
+  const kind = "restored, plain";
+  const late = (script: string) => same(kind, ["ID", "sh", "-c", script]);
+  expect(late("(sleep 0.5; echo late; echo err >&2) & echo now; exit 3")).toEqual({
+    ...{ status: 3, stdout: "now\nlate\n", stderr: "err\n" },
+  });
+  const through = ["sh", "-c", '(echo one; sleep 0.5; echo two) | "$@"', "sh"];
+  const { stdout } = same(kind, ["ID", "sh", "-c", "exec 3<&0; cat <&3 & exit 0"], through);
+  expect(stdout).toBe("one\ntwo\n");
+});
+
+test("a number of a further group is decimal, and its lower 32 bits count", () => {
+  const script = "busybox grep Groups /proc/self/status";
+  // runc reads -g twice, for its two names.
+  const groups = (text: string) => [...new Set(text.match(/\d+/g))];
+  for (const [gid, seen] of [
+    ["010", "10"],
+    ["+5", "5"],
+    ["4294967303", "7"],
+    ["9007199254740993", "1"],
+  ] as const)
+    for (const twin of twins("restored, plain").both)
+      expect(groups(must(execOn(twin, ["-g", gid, "ID", "sh", "-c", script])).stdout)).toEqual([
+        seen,
+      ]);
+});
+
 test("limits, ignored signals and umask of the caller arrive as by runc", () => {
   const setUp = [
     "sh",
@@ -338,6 +386,27 @@ test("descriptors of the caller arrive when they are asked for, and only then", 
     const { stdout } = same("restored, plain", ["--preserve-fds", count, ...list], opened);
     expect(stdout.includes("/dev/full")).toBe(Number(count) > 1);
   }
+});
+
+test("a descriptor that is handed over may be of any kind", () => {
+  const script = "for f in 3 4; do busybox readlink /proc/self/fd/$f; done";
+  const [counter, watch] = [libc.eventfd(0, 0), libc.inotify_init1(0)];
+  const made = [counter, watch].map(owned);
+  for (const { lab, id, runtime } of twins("restored, plain").both) {
+    for (const [count, seen] of [
+      ["1", "anon_inode:[eventfd]\n"],
+      ["2", "anon_inode:[eventfd]\nanon_inode:inotify\n"],
+    ]) {
+      const flags = ["exec", "--preserve-fds", count as string];
+      const done = Bun.spawnSync([runtime, "--root", lab.root, ...flags, id, "sh", "-c", script], {
+        stdio: ["ignore", "pipe", "pipe", counter, watch],
+      });
+      expect([runtime, done.stderr.toString(), done.stdout.toString()]).toEqual([
+        ...[runtime, "", seen as string],
+      ]);
+    }
+  }
+  for (const one of made) one.close();
 });
 
 test("a sub-cgroup of the container's", () => {

@@ -158,7 +158,18 @@ function filterInstaller(program: Program, { filter, socket }: Steps): () => voi
     if (!filter.notifies) return;
     tell(program, socket, MESSAGES.listener, message);
     waitForThaw(program, socket);
+    letGo(program, socket + 1); // the lowest that was free
   };
+}
+
+/** Closes a listener: one that this process held itself would keep its calls waiting when the agent is gone. */
+function letGo(program: Program, listener: number): void {
+  const [next, old] = [program.label(), program.label()];
+  // Rather than close(2), which the filter is likelier to ask about.
+  program.call("close_range", [listener, listener, 0], { zero: next, failure: old });
+  program.place(old);
+  program.call("close", [listener], { failure: next });
+  program.place(next);
 }
 
 /**

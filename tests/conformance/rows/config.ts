@@ -205,6 +205,36 @@ const PROCESS_ROWS: readonly Row[] = [
   typed("an I/O priority of an unknown class", 'invalid ioPriority.Class: "BOGUS"', (c) => {
     c.process.ioPriority = { class: "BOGUS", priority: 1 };
   }),
+  typed("an I/O priority that is too low", "invalid ioPriority.Priority: 8", (c) => {
+    c.process.ioPriority = { class: "IOPRIO_CLASS_BE", priority: 8 };
+  }),
+  ...(
+    [
+      ["without a policy", "scheduler policy is required", {}],
+      [
+        "with a nice of 20",
+        "invalid scheduler.nice: 20 when scheduler.policy is SCHED_BATCH",
+        { policy: "SCHED_BATCH", nice: 20 },
+      ],
+      [
+        "with a priority it has not",
+        "scheduler.priority can only be specified for SchedFIFO or SchedRR policy",
+        { policy: "SCHED_OTHER", priority: 1 },
+      ],
+      [
+        "with times it has not",
+        "scheduler runtime/deadline/period can only be specified for SchedDeadline policy",
+        { policy: "SCHED_FIFO", priority: 1, period: 1 },
+      ],
+    ] as const
+  ).map(([name, says, scheduler]) =>
+    typed(`a scheduler ${name}`, says, (c) => {
+      c.process.scheduler = scheduler;
+    }),
+  ),
+  typed("CPUs of exec that are none", "bad CPUAffinity.Final: invalid range: 3-1", (c) => {
+    c.process.execCPUAffinity = { final: "3-1" };
+  }),
 ];
 
 const FILTER = {
@@ -294,6 +324,13 @@ const SYSTEM_ROWS: readonly Row[] = [
   typed("an unknown seccomp flag", "seccomp flag BOGUS is not known to runc", (c) => {
     c.linux.seccomp = { ...FILTER, flags: ["BOGUS"] };
   }),
+  typed(
+    "a seccomp flag that runc has not",
+    "seccomp flag SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is not known to runc",
+    (c) => {
+      c.linux.seccomp = { ...FILTER, flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] };
+    },
+  ),
   typed("a device of an unknown type", /./, (c) => {
     c.linux.devices = [{ path: "/dev/x", type: "x", major: 1, minor: 3 }];
   }),

@@ -99,7 +99,7 @@ const FLAG_ROWS: readonly Row[] = [
     says: MISSING,
     differs: AS_15,
   },
-  ...["x", "1,2"].map((value) => ({
+  ...["x", "1,2", "0x10", "1_0", "9223372036854775808"].map((value) => ({
     name: `-g ${JSON.stringify(value)}`,
     of: ["additional-gids"],
     make: words("-g", value, "c1", "ls"),
