@@ -81,25 +81,29 @@ async function dump(plan: CheckpointPlan, interrupts: Interrupts): Promise<void>
   for (const line of options.debug ? describeOptions(request) : []) options.log.debug(line);
   images.takeOver();
   const asked = Date.now() - 1000; // file systems may keep whole seconds
-  const network = { locked: false };
+  const network = { cutOff: false };
   try {
     await criu.dump(kind, request, notifications(plan, images, network));
     images.keep();
   } catch (error) {
-    await leaveAsFound(plan, criu, network.locked, error);
     const { log } = options;
+    const { complete } = images;
+    const goesOn = await leaveAsFound(plan, criu, { ...network, complete, log: images.log });
+    if (complete && !goesOn) {
+      images.keep();
+      log.warn(`the checkpoint of ${container.id} in ${plan.imagePath} is whole, and stays`);
+    }
     throw explainFailure(error, { logPath: images.log, since: asked, log, rules: DUMP_RULES });
   }
 }
 
 /** What thaw does at CRIU's notifications (runc: criuNotifications). */
-function notifications(plan: CheckpointPlan, images: DumpImages, network: { locked: boolean }) {
+function notifications(plan: CheckpointPlan, images: DumpImages, network: { cutOff: boolean }) {
   const { log, statusFd } = plan.options;
   return async ({ script }: Notification): Promise<void> => {
     log.debug(`notify: ${script}\n`);
-    if (script === "network-lock") network.locked = true;
-    else if (script === "network-unlock") network.locked = false;
-    else if (script === "post-dump") images.complete();
+    if (script === "network-lock") network.cutOff = true;
+    else if (script === "post-dump") images.finish();
     else if (script === "status-ready" && statusFd !== undefined) {
       using status = owned(statusFd); // closed: whoever waits on it sees its end
       try {

@@ -23,7 +23,9 @@ export interface DumpImages extends CriuDirectories {
   /** The dump begins: an older checkpoint in the same directory is none from now on. */
   takeOver(): void;
   /** All images are written: makes them a checkpoint. */
-  complete(): void;
+  finish(): void;
+  /** They are one. */
+  readonly complete: boolean;
   /** The dump is done: nothing is removed. */
   keep(): void;
 }
@@ -48,6 +50,7 @@ export function openImages(plan: CheckpointPlan): DumpImages {
     if (taken) removeImages(path, before);
   });
   const done = undo.move();
+  let complete = false;
   let kept = false;
   return {
     ...opened,
@@ -55,7 +58,10 @@ export function openImages(plan: CheckpointPlan): DumpImages {
       taken = true;
       for (const name of MARKS) remove(join(path, name));
     },
-    complete: () => {
+    get complete() {
+      return complete;
+    },
+    finish: () => {
       writeAtomically(
         path,
         "descriptors.json",
@@ -63,6 +69,7 @@ export function openImages(plan: CheckpointPlan): DumpImages {
       );
       const note = join(container.directory, "checkpoint");
       wrapFs(`open ${note}`, () => writeFileSync(note, "", { mode: 0o644 }));
+      complete = true;
     },
     keep: () => {
       kept = true;

@@ -8,9 +8,9 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, ThawError } from "../errors/errors.ts";
-import { type NetworkLock, networkLock } from "../images/network-lock.ts";
+import { lockTables, type NetworkLock, networkLock } from "../images/network-lock.ts";
 import { AT_FDCWD, O_RDONLY, openAt } from "../linux/fd.ts";
 import { inNetworkNamespace } from "../linux/namespace.ts";
 import { deleteInetTable } from "../linux/nftables.ts";
@@ -63,6 +63,40 @@ export async function removeNetworkLock(path: string, lock: NetworkLock): Promis
   if (lock.method === "skip" || !existsSync(path)) return [];
   using netns = openAt(AT_FDCWD, path, O_RDONLY);
   return lock.method === "nftables" ? removeTable(netns.fd, lock) : await removeChains(netns.fd);
+}
+
+/** A dump that has failed. */
+export interface FailedDump {
+  /** Host pid of the container's init. */
+  readonly init: number;
+  /** Path of CRIU's log. */
+  readonly log: string;
+}
+
+/**
+ * Removes the lock of a dump that has failed. The images tell the method and the run of CRIU that named
+ * the table only when they are complete, so that both methods are tried, and the log tells the run.
+ *
+ * @param path the namespace's file
+ * @returns what was removed, in words; empty when there was no lock any more
+ * @throws as {@link removeNetworkLock}
+ */
+export async function removeDumpLock(path: string, dump: FailedDump): Promise<string[]> {
+  const runs = runsIn(dump.log).flatMap(lockTables);
+  const tables = [...runs, `CRIU-${dump.init}`]; // CRIU 4.0 has no runs
+  const table = await removeNetworkLock(path, { method: "nftables", tables });
+  if (table.length > 0) return table;
+  return await removeNetworkLock(path, { method: "iptables", tables: [] });
+}
+
+// A criu swrk begins anew with each request, and so has several.
+function runsIn(log: string): string[] {
+  try {
+    const lines = readFileSync(log, "utf8").matchAll(/\) CRIU run id = (\S+)/g);
+    return [...lines].map(([, run = ""]) => run);
+  } catch {
+    return []; // it has not come that far
+  }
 }
 
 function removeTable(netns: number, { tables }: NetworkLock): string[] {

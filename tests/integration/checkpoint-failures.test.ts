@@ -20,7 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => lab[Symbol.dispose]());
 
-const fresh = (name: string) => join(lab.path, `${name}${next++}`);
+const fresh = (name: string) => join(lab.path, `${name}-${next++}`);
 
 /** CRIU refuses: what the container does, the flags, and what thaw's line holds beside CRIU's own. */
 const REFUSED: readonly (readonly [string, string, string[], string])[] = [
@@ -111,9 +111,23 @@ interface Held extends Started {
 /** The two files without which a directory is no checkpoint. */
 const MARKS = ["descriptors.json", "inventory.img"];
 
-/** @param older the image directory holds an older checkpoint */
-function started(behaviour: Behaviour, older = false): Started {
-  const bundle = steadyBundle(lab);
+/** What is particular about a checkpoint. */
+interface Particulars {
+  /** The image directory holds an older checkpoint. */
+  readonly older?: boolean;
+  readonly flags?: readonly string[];
+  /** A line of CRIU's configuration. */
+  readonly criu?: string;
+}
+
+function started(behaviour: Behaviour, particulars: Particulars = {}): Started {
+  const { older = false, flags = [], criu } = particulars;
+  const bundle = steadyBundle(lab, (config) => {
+    if (criu === undefined) return;
+    const file = fresh("criu.conf");
+    writeFileSync(file, criu);
+    config.annotations = { "org.criu.config": file };
+  });
   const id = lab.id();
   lab.start(bundle, id);
   const fake = new FakeCriu(fresh("fake"), behaviour);
@@ -121,16 +135,16 @@ function started(behaviour: Behaviour, older = false): Started {
   if (older) mkdirSync(image);
   for (const name of older ? MARKS : []) writeFileSync(join(image, name), "");
   const temporary = new Set(readdirSync("/tmp"));
-  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, id];
-  const thaw = Bun.spawn(argv, {
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image];
+  const thaw = Bun.spawn([...argv, ...flags, id], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, ...fake.env },
   });
   return { thaw, fake, bundle, id, image, temporary };
 }
 
-function held(moment: string, older = false): Held {
-  const it = started({ holds: moment }, older);
+function held(moment: string, particulars: Particulars = {}): Held {
+  const it = started({ holds: moment }, particulars);
   it.fake.waitForMoment();
   const { pid } = it.thaw;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
@@ -152,9 +166,9 @@ function expectUnharmed({ bundle, id, temporary }: Started): void {
   expect(readdirSync("/tmp").filter((name) => !temporary.has(name))).toEqual([]);
   expect(lab.status(id)).toBe("running");
   countsOn(bundle, bundle.count());
-  const { init_process_pid: init } = lab.state(id);
-  const rules = must(run(["nsenter", "-t", String(init), "-n", "iptables", "-S"])).stdout;
-  expect(rules).not.toContain("CRIU");
+  const inNetwork = ["nsenter", "-t", String(lab.state(id).init_process_pid), "-n"];
+  expect(must(run([...inNetwork, "iptables", "-S"])).stdout).not.toContain("CRIU");
+  must(run([...inNetwork, "busybox", "ping", "-c", "1", "-W", "5", "127.0.0.1"])); // nor by nftables
   const image = lab.checkpoint(id, [], "thaw");
   must(lab.restore(bundle, image, id));
   countsOn(bundle, bundle.count());
@@ -165,7 +179,7 @@ const MOMENTS = ["version", "pre-dump", "network-lock", "query-ext-files", "post
 test.each(MOMENTS)(
   "thaw killed at %s: the container goes on, and there is no checkpoint",
   async (moment) => {
-    const it = held(moment, true);
+    const it = held(moment, { older: true });
     it.thaw.kill("SIGKILL");
     await it.thaw.exited;
     waitForCriu(it);
@@ -220,16 +234,44 @@ test("SIGTERM when the dump is complete: it is too late to give up", async () =>
   countsOn(bundle, bundle.count());
 });
 
-test.each(["network-lock", "post-dump"] as const)(
-  "criu killed at %s: the container goes on, not frozen and not cut off",
-  async (moment) => {
-    const it = started({ killedAt: moment });
+test.each([
+  ["network-lock", "iptables"],
+  ["query-ext-files", "iptables"],
+  ["query-ext-files", "nftables"],
+  ["post-dump", "iptables"],
+  ["post-dump", "nftables"],
+] as const)(
+  "criu killed at %s, locking with %s: the container goes on, not frozen and not cut off",
+  async (moment, method) => {
+    const it = started({ killedAt: moment }, { criu: `network-lock ${method}\n` });
     expect(await it.thaw.exited).toBe(1);
     const text = await new Response(it.thaw.stderr).text();
     expect(text).toContain("criu ended before it answered: signal: killed");
     expectUnharmed(it);
   },
 );
+
+test("SIGTERM when CRIU is about to serve memory, at which it forgets the network lock", async () => {
+  const flags = ["--lazy-pages", "--page-server", `127.0.0.1:${20000 + (process.pid % 10000)}`];
+  const it = held("status-ready", { flags });
+  it.thaw.kill("SIGTERM");
+  expect(await it.thaw.exited).toBe(1);
+  expect(readdirSync(it.image)).toEqual(["dump.log"]);
+  expectUnharmed(it);
+});
+
+test("criu killed when it has ended the container: its images are all there is of it, and stay", async () => {
+  const { thaw, bundle, id, image } = started({ killedAt: "dump" });
+  expect(await thaw.exited).toBe(1);
+  const text = await new Response(thaw.stderr).text();
+  // It may have ended by itself just before, with nothing left to do.
+  expect(text).toMatch(/criu ended before it answered: (signal: killed|exit status 0)/);
+  expect(text).toContain(`the checkpoint of ${id} in ${image} is whole, and stays`);
+  expect(lab.status(id)).toBe("stopped");
+  must(lab.thaw(["delete", id]));
+  must(lab.restore(bundle, image, id));
+  countsOn(bundle, bundle.count());
+});
 
 test("a criu that never answers: the second signal leaves it alone", async () => {
   const { thaw, fake, bundle, image } = started({ at: "restore", does: "hang" });

@@ -34,7 +34,7 @@ beforeEach(() => {
 afterEach(() => lab[Symbol.dispose]());
 
 const OK: Ran = { status: 0, stdout: "", stderr: "" };
-const fresh = (name: string) => join(lab.path, `${name}${next++}`);
+const fresh = (name: string) => join(lab.path, `${name}-${next++}`);
 
 /** `runc restore -d`, its streams away from ours: the container keeps them. */
 function restoreByRunc(bundle: Bundle, image: string, id: string, ...flags: string[]): void {
