@@ -40,7 +40,7 @@ import { leaveAsFound } from "./repair.ts";
 import { dumpRequest } from "./request.ts";
 
 /**
- * Checkpoints a container. Unless it is to go on, it is destroyed then; an error of that is logged, as
+ * Checkpoints a container. Unless it is to go on, it is destroyed then; an error of that is a warning, as
  * the checkpoint is complete.
  *
  * @throws ThawError when it cannot be checkpointed; it goes on as before
@@ -57,7 +57,7 @@ export async function checkpoint(options: CheckpointOptions): Promise<void> {
   try {
     await destroyContainer(plan.container, true);
   } catch (error) {
-    options.log.error(describe(error));
+    options.log.warn(`unable to destroy container: ${describe(error)}`);
   }
 }
 

@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { type CriuDirectories, openDirectories } from "../criu/directories.ts";
 import { makeDirectories, writeAtomically } from "../linux/file.ts";
 import { ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
+import { goJson } from "../log/log.ts";
 import type { CheckpointPlan } from "./plan.ts";
 
 /** Without these two no restore, runc's or thaw's, takes a directory for a checkpoint. */
@@ -62,11 +63,7 @@ export function openImages(plan: CheckpointPlan): DumpImages {
       return complete;
     },
     finish: () => {
-      writeAtomically(
-        path,
-        "descriptors.json",
-        JSON.stringify(container.state.externalDescriptors),
-      );
+      writeAtomically(path, "descriptors.json", goJson(container.state.externalDescriptors));
       const note = join(container.directory, "checkpoint");
       wrapFs(`open ${note}`, () => writeFileSync(note, "", { mode: 0o644 }));
       complete = true;

@@ -144,6 +144,50 @@ test("hooks, cgroups and state: the container is destroyed as by delete", () => 
   expect(traces(lab)).toEqual(before);
 });
 
+test("a container that cannot be destroyed is a warning, as with runc: the checkpoint is complete", () => {
+  const [runc, thaw] = [lab.runc.bind(lab), lab.thaw.bind(lab)].map((by) => {
+    const bundle = steadyBundle(lab, (config) => {
+      config.hooks = { poststop: [{ path: "/bin/false" }] };
+    });
+    const id = lab.id();
+    lab.start(bundle, id);
+    const { status, stderr } = by(["checkpoint", "--image-path", fresh("image"), id]);
+    return {
+      status,
+      stderr: stderr.replace(/^time="[^"]*"/, "").replace(/stderr:\s*"/, 'stderr: "'),
+    };
+  });
+  expect(thaw).toEqual(runc as never);
+  expect(thaw?.stderr).toContain('level=warning msg="unable to destroy container: error running');
+});
+
+test("descriptors.json is runc's byte by byte, whatever the names", () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const image = lab.checkpoint(id);
+  const out = join(lab.path, "a&b<c>");
+  const argv = [
+    THAW,
+    "--root",
+    lab.root,
+    "restore",
+    "-d",
+    "-b",
+    bundle.path,
+    "--image-path",
+    image,
+  ];
+  must(run(["sh", "-c", `exec "$@" >"${out}" 2>/dev/null`, "sh", ...argv, id]));
+  const [runc, thaw] = [lab.runc.bind(lab), lab.thaw.bind(lab)].map((by) => {
+    const path = fresh("image");
+    must(by(["checkpoint", "--leave-running", "--image-path", path, id]));
+    return readFileSync(join(path, "descriptors.json"), "utf8");
+  });
+  expect(thaw).toBe(runc as string);
+  expect(JSON.parse(thaw ?? "")).toEqual(["/dev/null", out, "/dev/null"]);
+});
+
 test("a paused container stays paused, or is destroyed; it runs when it comes back", () => {
   const bundle = steadyBundle(lab);
   const id = lab.id();
