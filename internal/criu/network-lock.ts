@@ -21,12 +21,12 @@ const CHAIN = "CRIU";
 // Milliseconds; iptables waits for its lock without end.
 const TIMEOUT = 10_000;
 
-/** The namespace a restore left cut off. */
+/** A namespace that a checkpoint has cut off. */
 export interface CutOff {
   /** Its file, such as /run/netns/pod. */
   readonly path: string;
-  /** The image directory of the checkpoint. */
-  readonly images: string;
+  /** The image directory of the checkpoint, or the dump that was not completed. */
+  readonly by: string | FailedDump;
   /** Why the lock will not be lifted by a restore, after "since". */
   readonly since: string;
 }
@@ -36,11 +36,14 @@ export interface CutOff {
  * here counts more.
  */
 export async function liftNetworkLock(
-  { path, images, since }: CutOff,
+  { path, by, since }: CutOff,
   warn: (message: string) => void,
 ): Promise<void> {
   try {
-    const removed = await removeNetworkLock(path, networkLock(images));
+    const removed =
+      typeof by === "string"
+        ? await removeNetworkLock(path, networkLock(by))
+        : await removeDumpLock(path, by);
     if (removed.length === 0) return;
     warn(
       `the checkpoint had cut off network namespace ${path}; removed ${removed.join(" and ")}, since ${since}`,

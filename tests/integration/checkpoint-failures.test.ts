@@ -10,7 +10,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { startTime } from "../../internal/linux/process.ts";
 import { type Behaviour, FakeCriu } from "../support/fake-criu.ts";
-import { type Bundle, countsOn, Lab, must, run, THAW, traces, waitFor } from "../support/lab.ts";
+import {
+  type Bundle,
+  countsOn,
+  Lab,
+  must,
+  networkNamespace,
+  processesOf,
+  run,
+  THAW,
+  traces,
+  waitFor,
+} from "../support/lab.ts";
 import { steadyBundle } from "../support/steady.ts";
 
 let lab: Lab;
@@ -258,6 +269,40 @@ test("SIGTERM when CRIU is about to serve memory, at which it forgets the networ
   expect(await it.thaw.exited).toBe(1);
   expect(readdirSync(it.image)).toEqual(["dump.log"]);
   expectUnharmed(it);
+});
+
+test("thaw killed while CRIU serves memory: delete -f ends CRIU, the container and the network lock", async () => {
+  using netns = networkNamespace(`${lab.id()}-net`);
+  const rules = () => must(run(["ip", "netns", "exec", netns.name, "iptables", "-S"])).stdout;
+  const bundle = steadyBundle(
+    lab,
+    (config) => {
+      for (const one of config.linux.namespaces) if (one.type === "network") one.path = netns.path;
+    },
+    "(exec 8<>/tmp/wait; read x <&8) & ", // init cannot end before it does
+  );
+  const id = lab.id();
+  lab.start(bundle, id);
+  const clean = processesOf(lab).length;
+  const [image, status] = [fresh("image"), fresh("status")];
+  must(run(["mkfifo", status]));
+  const server = `127.0.0.1:${20000 + (process.pid % 10000)}`;
+  const flags = ["--lazy-pages", "--page-server", server, "--status-fd", "5"];
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, ...flags, id];
+  const thaw = Bun.spawn(["sh", "-c", `exec 5>${status}; exec "$@"`, "sh", ...argv]);
+  expect(run(["timeout", "30", "od", "-c", status]).stdout).toContain("\\0");
+  thaw.kill("SIGKILL");
+  await thaw.exited;
+  expect(processesOf(lab).length).toBe(clean + 1); // CRIU goes on
+  expect(rules()).toContain("CRIU");
+  const deleted = lab.thaw(["delete", "-f", id]);
+  expect(deleted.status).toBe(0);
+  expect(deleted.stderr).toMatch(
+    /removed chain CRIU of iptables.*, since the checkpoint was given/,
+  );
+  expect(processesOf(lab)).toEqual([]);
+  expect(rules()).not.toContain("CRIU");
+  expect(existsSync(join(lab.root, id))).toBe(false);
 });
 
 test("criu killed when it has ended the container: its images are all there is of it, and stay", async () => {
