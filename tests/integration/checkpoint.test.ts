@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { processId } from "../../internal/state/state.ts";
 import {
   type Bundle,
   countsOn,
@@ -241,19 +242,15 @@ test("memory is served, whoever waits is told, and a signal ends that: the conta
   expect(readdirSync(work)).toEqual(["dump.log"]);
 });
 
-test("a container whose memory is still arriving is not checkpointed before it is there", () => {
-  const bytes = 64 * 1024 * 1024;
+test("a container whose memory is still arriving is not checkpointed before it is there", async () => {
+  const bytes = 512 * 1024 * 1024; // enough to stop it in the middle; an idle one fails at SIGCONT
   const memory = fullOfMemory(lab, bytes);
   const id = lab.id();
-  const work = fresh("work");
-  const restored = ["--lazy-pages", "--work-path", work];
-  expect(lab.restore(memory.bundle, memory.image, id, restored)).toEqual(OK);
+  expect(lab.restore(memory.bundle, memory.image, id, ["--lazy-pages"])).toEqual(OK);
   const mark = join(lab.root, id, "lazy-pages.json");
   const guardian = JSON.parse(readFileSync(mark, "utf8")).guardian.pid;
-  const [daemon = 0] = readFileSync(`/proc/${guardian}/task/${guardian}/children`, "utf8")
-    .split(" ")
-    .filter(Boolean)
-    .map(Number);
+  const children = readFileSync(`/proc/${guardian}/task/${guardian}/children`, "utf8");
+  const daemon = Number(children.split(" ")[0]);
   process.kill(daemon, "SIGSTOP"); // nothing arrives
   const image = fresh("image");
   const refused = lab.thaw(["checkpoint", "--image-path", image, id]);
@@ -270,17 +267,32 @@ test("a container whose memory is still arriving is not checkpointed before it i
     [THAW, "--root", lab.root, "checkpoint", "--wait", "--image-path", image, id],
     { stdio: ["ignore", "ignore", "ignore"] },
   );
-  Bun.sleepSync(500);
+  await Bun.sleep(500);
   expect(existsSync(image)).toBe(false);
   expect(waiting.exitCode).toBe(null);
   process.kill(daemon, "SIGCONT");
-  return waiting.exited.then((status) => {
-    expect(status).toBe(0);
-    expect(lab.restore(memory.bundle, image, id)).toEqual(OK);
-    memory.go();
-    memory.done();
-    expect(memory.written()).toEqual({ same: bytes, length: bytes });
-  });
+  expect(await waiting.exited).toBe(0);
+  expect(lab.restore(memory.bundle, image, id)).toEqual(OK);
+  memory.go();
+  memory.done();
+  expect(memory.written()).toEqual({ same: bytes, length: bytes });
+});
+
+test("a container that ends while its memory is waited for has stopped, whatever is missing", async () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const guardian = processId(process.pid);
+  writeFileSync(join(lab.root, id, "lazy-pages.json"), JSON.stringify({ version: 1, guardian }));
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--wait", "--image-path", fresh("image")];
+  const thaw = Bun.spawn([...argv, id], { stdio: ["ignore", "ignore", "pipe"] });
+  await Bun.sleep(500);
+  expect(thaw.exitCode).toBe(null);
+  must(lab.runc(["kill", id, "KILL"]));
+  expect(await thaw.exited).toBe(1);
+  expect(await new Response(thaw.stderr).text()).toContain(
+    "cannot be checkpointed in stopped state",
+  );
 });
 
 test("an older checkpoint in the directory is replaced by a new one, and by nothing half-made", () => {
