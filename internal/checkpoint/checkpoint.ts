@@ -54,8 +54,9 @@ export async function checkpoint(options: CheckpointOptions): Promise<void> {
   const plan = await planCheckpoint(options, interrupts);
   await dump(plan, interrupts);
   if (options.leaveRunning || options.preDump) return;
+  interrupts.forget(); // one that came too late to give up
   try {
-    await destroyContainer(plan.container, true);
+    await destroyContainer(plan.container, true, interrupts);
   } catch (error) {
     options.log.warn(`unable to destroy container: ${describe(error)}`);
   }

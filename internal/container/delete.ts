@@ -5,7 +5,7 @@ import { isFrozen, thaw } from "../cgroups/freezer.ts";
 import { ThawError } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import { holdProcess } from "../linux/pidfd.ts";
-import { SIGKILL } from "../linux/signal.ts";
+import { type Interrupts, SIGKILL } from "../linux/signal.ts";
 import type { Log } from "../log/log.ts";
 import { NoContainerError, readState, removeState } from "../state/load.ts";
 import { type Container, hasOwnPidNamespace, loadContainer, statusOf } from "./container.ts";
@@ -77,9 +77,14 @@ async function endInit(container: Container, log: Log): Promise<void> {
  * Removes what a container is made of that has ended: cgroups, then its state; poststop hooks follow.
  *
  * @param force somebody else may have deleted it meanwhile
+ * @param interrupts end a hook that takes too long; undefined: a signal ends thaw itself
  * @throws ThawError naming what stays, or what a hook failed with
  */
-export async function destroyContainer(container: Container, force: boolean): Promise<void> {
+export async function destroyContainer(
+  container: Container,
+  force: boolean,
+  interrupts?: Interrupts,
+): Promise<void> {
   const { root, id, directory, state, cgroupPaths } = container;
   // Its init took the others along, unless they were in a PID namespace of somebody else's.
   if (!hasOwnPidNamespace(container)) killProcesses(cgroupPaths);
@@ -98,7 +103,7 @@ export async function destroyContainer(container: Container, force: boolean): Pr
     "poststop",
     poststop,
     { ociVersion, id, status: "stopped", bundle, ...named },
-    undefined,
+    interrupts,
   );
 }
 

@@ -23,6 +23,7 @@ import {
   run,
   THAW,
   traces,
+  waitFor,
 } from "../support/lab.ts";
 import { fullOfMemory } from "../support/memory.ts";
 import { steadyBundle } from "../support/steady.ts";
@@ -160,6 +161,33 @@ test("a container that cannot be destroyed is a warning, as with runc: the check
   });
   expect(thaw).toEqual(runc as never);
   expect(thaw?.stderr).toContain('level=warning msg="unable to destroy container: error running');
+});
+
+test("a poststop hook that takes for ever is ended by a signal, and the checkpoint is complete", async () => {
+  const [hooked, image] = [fresh("hooked"), fresh("image")];
+  const bundle = steadyBundle(lab, (config) => {
+    const args = ["sh", "-c", `: > ${hooked}; exec sleep 1000`];
+    config.hooks = { poststop: [{ path: "/bin/sh", args }] };
+  });
+  const id = lab.id();
+  const before = traces(lab);
+  lab.start(bundle, id);
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, id];
+  await using thaw = Bun.spawn(argv, {
+    stdio: ["ignore", "ignore", "pipe"],
+    killSignal: "SIGKILL",
+  });
+  waitFor(() => existsSync(hooked), "the hook");
+  thaw.kill("SIGTERM");
+  expect(await Promise.race([thaw.exited, Bun.sleep(20_000)])).toBe(0);
+  expect(await new Response(thaw.stderr).text()).toMatch(
+    /level=warning msg="unable to destroy container: .*poststop hook #0: .*interrupted by SIGTERM/,
+  );
+  expect(traces(lab)).toEqual(before);
+  bundle.edit((config) => {
+    delete config.hooks;
+  });
+  must(lab.restore(bundle, image, id));
 });
 
 test("descriptors.json is runc's byte by byte, whatever the names", () => {
