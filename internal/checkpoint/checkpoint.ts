@@ -40,7 +40,7 @@ import { leaveAsFound } from "./repair.ts";
 import { dumpRequest } from "./request.ts";
 
 /**
- * Checkpoints a container. Unless it is to go on, it is destroyed then; an error of that is logged, as
+ * Checkpoints a container. Unless it is to go on, it is destroyed then; an error of that is a warning, as
  * the checkpoint is complete.
  *
  * @throws ThawError when it cannot be checkpointed; it goes on as before
@@ -54,10 +54,11 @@ export async function checkpoint(options: CheckpointOptions): Promise<void> {
   const plan = await planCheckpoint(options, interrupts);
   await dump(plan, interrupts);
   if (options.leaveRunning || options.preDump) return;
+  interrupts.forget(); // one that came too late to give up
   try {
-    await destroyContainer(plan.container, true);
+    await destroyContainer(plan.container, true, interrupts);
   } catch (error) {
-    options.log.error(describe(error));
+    options.log.warn(`unable to destroy container: ${describe(error)}`);
   }
 }
 
@@ -81,25 +82,29 @@ async function dump(plan: CheckpointPlan, interrupts: Interrupts): Promise<void>
   for (const line of options.debug ? describeOptions(request) : []) options.log.debug(line);
   images.takeOver();
   const asked = Date.now() - 1000; // file systems may keep whole seconds
-  const network = { locked: false };
+  const network = { cutOff: false };
   try {
     await criu.dump(kind, request, notifications(plan, images, network));
     images.keep();
   } catch (error) {
-    await leaveAsFound(plan, criu, network.locked, error);
     const { log } = options;
+    const { complete } = images;
+    const goesOn = await leaveAsFound(plan, criu, { ...network, complete, log: images.log });
+    if (complete && !goesOn) {
+      images.keep();
+      log.warn(`the checkpoint of ${container.id} in ${plan.imagePath} is whole, and stays`);
+    }
     throw explainFailure(error, { logPath: images.log, since: asked, log, rules: DUMP_RULES });
   }
 }
 
 /** What thaw does at CRIU's notifications (runc: criuNotifications). */
-function notifications(plan: CheckpointPlan, images: DumpImages, network: { locked: boolean }) {
+function notifications(plan: CheckpointPlan, images: DumpImages, network: { cutOff: boolean }) {
   const { log, statusFd } = plan.options;
   return async ({ script }: Notification): Promise<void> => {
     log.debug(`notify: ${script}\n`);
-    if (script === "network-lock") network.locked = true;
-    else if (script === "network-unlock") network.locked = false;
-    else if (script === "post-dump") images.complete();
+    if (script === "network-lock") network.cutOff = true;
+    else if (script === "post-dump") images.finish();
     else if (script === "status-ready" && statusFd !== undefined) {
       using status = owned(statusFd); // closed: whoever waits on it sees its end
       try {

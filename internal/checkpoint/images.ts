@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { type CriuDirectories, openDirectories } from "../criu/directories.ts";
 import { makeDirectories, writeAtomically } from "../linux/file.ts";
 import { ENOENT, hasErrno, wrapFs } from "../linux/libc.ts";
+import { goJson } from "../log/log.ts";
 import type { CheckpointPlan } from "./plan.ts";
 
 /** Without these two no restore, runc's or thaw's, takes a directory for a checkpoint. */
@@ -23,7 +24,9 @@ export interface DumpImages extends CriuDirectories {
   /** The dump begins: an older checkpoint in the same directory is none from now on. */
   takeOver(): void;
   /** All images are written: makes them a checkpoint. */
-  complete(): void;
+  finish(): void;
+  /** They are one. */
+  readonly complete: boolean;
   /** The dump is done: nothing is removed. */
   keep(): void;
 }
@@ -48,6 +51,7 @@ export function openImages(plan: CheckpointPlan): DumpImages {
     if (taken) removeImages(path, before);
   });
   const done = undo.move();
+  let complete = false;
   let kept = false;
   return {
     ...opened,
@@ -55,14 +59,14 @@ export function openImages(plan: CheckpointPlan): DumpImages {
       taken = true;
       for (const name of MARKS) remove(join(path, name));
     },
-    complete: () => {
-      writeAtomically(
-        path,
-        "descriptors.json",
-        JSON.stringify(container.state.externalDescriptors),
-      );
+    get complete() {
+      return complete;
+    },
+    finish: () => {
+      writeAtomically(path, "descriptors.json", goJson(container.state.externalDescriptors));
       const note = join(container.directory, "checkpoint");
       wrapFs(`open ${note}`, () => writeFileSync(note, "", { mode: 0o644 }));
+      complete = true;
     },
     keep: () => {
       kept = true;

@@ -17,7 +17,7 @@ import { readLazyPages } from "../state/state.ts";
 const INTERVAL = 250;
 
 /**
- * Refuses a container whose memory is still arriving, or waits for it.
+ * Refuses a container whose memory is still arriving, or waits for it, or for the container's end.
  *
  * @throws ThawError; InterruptedError
  */
@@ -28,8 +28,8 @@ export async function awaitMemory(
 ): Promise<void> {
   for (;;) {
     const missing = missingMemory(container);
-    if (missing === undefined) return;
-    if (!wait || missing.final || !hasInit(container)) throw missing.error;
+    if (missing === undefined || !hasInit(container)) return;
+    if (!wait || missing.final) throw missing.error;
     const doing = `wait for the memory of ${container.id}`;
     await waitReady([], { doing, interrupts, timeout: INTERVAL });
   }

@@ -5,14 +5,16 @@ import { isFrozen, thaw } from "../cgroups/freezer.ts";
 import { ThawError } from "../errors/errors.ts";
 import { runHooks } from "../hooks/hooks.ts";
 import { holdProcess } from "../linux/pidfd.ts";
-import { SIGKILL } from "../linux/signal.ts";
+import { type Interrupts, SIGKILL } from "../linux/signal.ts";
 import type { Log } from "../log/log.ts";
 import { NoContainerError, readState, removeState } from "../state/load.ts";
 import { type Container, hasOwnPidNamespace, loadContainer, statusOf } from "./container.ts";
-import { endCriu, interruptedRestore, lift, removeLeftovers } from "./leftovers.ts";
+import { endCriu, endDump, interruptedRestore, lift, removeLeftovers } from "./leftovers.ts";
 
 // How long init may take to die of SIGKILL, in milliseconds (runc: 100 times 100 ms).
 const PATIENCE = 10_000;
+// How long a CRIU that dumps it may take to notice that.
+const DUMP_PATIENCE = 3000;
 
 /**
  * Deletes a container that has stopped or was never started; with `force` any.
@@ -47,7 +49,7 @@ export async function deleteContainer(
       hint: "kill it first, or say --force",
     });
   if (interrupted !== undefined) endCriu(interrupted);
-  if (force || status === "created") endInit(container);
+  if (force || status === "created") await endInit(container, log);
   try {
     await destroyContainer(container, force);
     if (interrupted !== undefined) await lift(interrupted, log);
@@ -57,13 +59,15 @@ export async function deleteContainer(
   }
 }
 
-function endInit(container: Container): void {
+async function endInit(container: Container, log: Log): Promise<void> {
   const { pid, startTime } = container.state.init;
   using init = holdProcess(pid, startTime);
   if (init === undefined) return;
   init.signal(SIGKILL);
   if (isFrozen(container.cgroupPaths)) thaw(container.cgroupPaths);
-  if (init.ended(PATIENCE)) return;
+  if (init.ended(DUMP_PATIENCE)) return;
+  const lift = endDump(container);
+  if (init.ended(PATIENCE - DUMP_PATIENCE)) return await lift?.(log);
   throw new ThawError("container init still running", {
     hint: `process ${pid} has been killed and does not end: see /proc/${pid}/stack`,
   });
@@ -73,9 +77,14 @@ function endInit(container: Container): void {
  * Removes what a container is made of that has ended: cgroups, then its state; poststop hooks follow.
  *
  * @param force somebody else may have deleted it meanwhile
+ * @param interrupts end a hook that takes too long; undefined: a signal ends thaw itself
  * @throws ThawError naming what stays, or what a hook failed with
  */
-export async function destroyContainer(container: Container, force: boolean): Promise<void> {
+export async function destroyContainer(
+  container: Container,
+  force: boolean,
+  interrupts?: Interrupts,
+): Promise<void> {
   const { root, id, directory, state, cgroupPaths } = container;
   // Its init took the others along, unless they were in a PID namespace of somebody else's.
   if (!hasOwnPidNamespace(container)) killProcesses(cgroupPaths);
@@ -94,7 +103,7 @@ export async function destroyContainer(container: Container, force: boolean): Pr
     "poststop",
     poststop,
     { ociVersion, id, status: "stopped", bundle, ...named },
-    undefined,
+    interrupts,
   );
 }
 

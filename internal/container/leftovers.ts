@@ -1,24 +1,24 @@
 /**
  * What a killed restore leaves of an id, cleared away: the CRIU that goes on, an init half made,
  * cgroups, CRIU's temporary directories and network lock, mounts, the state directory; in that order, so that a
- * clearing that is killed can be repeated.
+ * clearing that is killed can be repeated. And the CRIU of a checkpoint that holds a container.
  *
  * @module
  */
 
-import { readFileSync, rmdirSync, statSync } from "node:fs";
+import { readFileSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { containerProcesses, destroyCgroups } from "../cgroups/end.ts";
 import { thaw } from "../cgroups/freezer.ts";
 import { ThawError } from "../errors/errors.ts";
 import { parseMountInfo } from "../linux/mount.ts";
 import { holdProcess } from "../linux/pidfd.ts";
-import { startTime } from "../linux/process.ts";
+import { nameOf, startTime, tracerOf } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal.ts";
 import type { Log } from "../log/log.ts";
 import { readState, removeState } from "../state/load.ts";
 import { type RestoreRecord, readRecord } from "../state/state.ts";
-import { idsIn } from "./container.ts";
+import { type Container, idsIn } from "./container.ts";
 
 // A CRIU whose client is gone undoes its own work; one that no longer talks must be killed. Both in
 // milliseconds.
@@ -72,11 +72,42 @@ function temporaryDirectories(pid: number): string[] {
 
 /** Lets others in the container's network namespace be reached again, whom the checkpoint cut off. */
 export async function lift(record: RestoreRecord, log: Log): Promise<void> {
-  const { networkNamespace: path, imagePath: images } = record;
+  const { networkNamespace: path, imagePath: by } = record;
   if (path === undefined || record.criu === undefined) return;
   const { liftNetworkLock } = await import("../criu/network-lock.ts");
   const since = "the restore was killed";
-  await liftNetworkLock({ path, images, since }, (message) => log.warn(message));
+  await liftNetworkLock({ path, by, since }, (message) => log.warn(message));
+}
+
+/**
+ * Ends a CRIU that dumps a container which has been killed. It serves memory that nobody will fetch, or
+ * waits for a process that cannot end before it lets go: only its own end brings that of init.
+ *
+ * @returns what lifts the network lock that it leaves; undefined when no CRIU holds the container
+ */
+export function endDump({ state }: Container): ((log: Log) => Promise<void>) | undefined {
+  const { pid: init } = state.init;
+  const tracer = tracerOf(init);
+  using criu = holdProcess(tracer, startTime(tracer) ?? 0);
+  if (criu === undefined || !/^criu/.test(nameOf(tracer))) return undefined;
+  const dump = { init, log: join(workOf(tracer), "dump.log") };
+  attempt(() => criu.signal(SIGKILL));
+  return async (log) => {
+    const path = state.namespaces.find(({ type }) => type === "NEWNET")?.path ?? "";
+    if (path === "") return; // it goes with the container
+    const { liftNetworkLock } = await import("../criu/network-lock.ts");
+    const since = "the checkpoint was given up";
+    await liftNetworkLock({ path, by: dump, since }, (message) => log.warn(message));
+  };
+}
+
+/** CRIU works in the directory of its log. */
+function workOf(criu: number): string {
+  try {
+    return readlinkSync(`/proc/${criu}/cwd`);
+  } catch {
+    return "/";
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ export const DUMP_RULES: readonly Rule[] = [
     remedy: "checkpoint with --tcp-established, and restore with it",
   },
   {
-    pattern: /In-flight connection/,
+    pattern: /inet: In-flight connection \(/,
     example: "inet: In-flight connection (l) for 1c8f",
     cause: "a client is just connecting to a process: the connection has not been accepted yet",
     remedy: "try again, or checkpoint with --tcp-skip-in-flight: that client has to connect anew",

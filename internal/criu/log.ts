@@ -54,22 +54,22 @@ function bare(line: string): string {
 const CONTEXT = 5;
 
 /**
- * The lines runc copies into its log after a failure: each one with "Error" and the five before
- * it, numbered, with `...` between groups.
+ * The lines runc copies into its log after a failure (logCriuErrors): each one with "Error" and the five
+ * before it, numbered, with `...` between groups and without empty ones; none where there is no "Error".
  */
 export function quoteLog(path: string, log: string): string[] {
   const lines = log.split("\n");
-  const wanted = new Set<number>();
+  const quoted: string[] = [];
+  let last = 0; // the number of the last line that is quoted
   lines.forEach((line, i) => {
     if (!line.includes("Error")) return;
-    for (let n = Math.max(0, i - CONTEXT); n <= i; n++) wanted.add(n);
+    const first = i + 1 - CONTEXT;
+    if (last === 0) quoted.push(`--- Quoting ${JSON.stringify(path)}`);
+    else if (first > last + 1) quoted.push("...");
+    for (let n = Math.max(first, last + 1); n <= i + 1; n++) {
+      if (lines[n - 1]) quoted.push(`${n}:${lines[n - 1]}`);
+    }
+    last = i + 1;
   });
-  const quoted = [`--- Quoting ${JSON.stringify(path)}`];
-  let last = -1;
-  for (const n of wanted) {
-    if (n > last + 1) quoted.push("...");
-    quoted.push(`${n + 1}:${lines[n]}`);
-    last = n;
-  }
-  return [...quoted, "---"];
+  return last === 0 ? [] : [...quoted, "---"];
 }

@@ -8,9 +8,9 @@
  * @module
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, ThawError } from "../errors/errors.ts";
-import { type NetworkLock, networkLock } from "../images/network-lock.ts";
+import { lockTables, type NetworkLock, networkLock } from "../images/network-lock.ts";
 import { AT_FDCWD, O_RDONLY, openAt } from "../linux/fd.ts";
 import { inNetworkNamespace } from "../linux/namespace.ts";
 import { deleteInetTable } from "../linux/nftables.ts";
@@ -21,12 +21,12 @@ const CHAIN = "CRIU";
 // Milliseconds; iptables waits for its lock without end.
 const TIMEOUT = 10_000;
 
-/** The namespace a restore left cut off. */
+/** A namespace that a checkpoint has cut off. */
 export interface CutOff {
   /** Its file, such as /run/netns/pod. */
   readonly path: string;
-  /** The image directory of the checkpoint. */
-  readonly images: string;
+  /** The image directory of the checkpoint, or the dump that was not completed. */
+  readonly by: string | FailedDump;
   /** Why the lock will not be lifted by a restore, after "since". */
   readonly since: string;
 }
@@ -36,11 +36,14 @@ export interface CutOff {
  * here counts more.
  */
 export async function liftNetworkLock(
-  { path, images, since }: CutOff,
+  { path, by, since }: CutOff,
   warn: (message: string) => void,
 ): Promise<void> {
   try {
-    const removed = await removeNetworkLock(path, networkLock(images));
+    const removed =
+      typeof by === "string"
+        ? await removeNetworkLock(path, networkLock(by))
+        : await removeDumpLock(path, by);
     if (removed.length === 0) return;
     warn(
       `the checkpoint had cut off network namespace ${path}; removed ${removed.join(" and ")}, since ${since}`,
@@ -63,6 +66,40 @@ export async function removeNetworkLock(path: string, lock: NetworkLock): Promis
   if (lock.method === "skip" || !existsSync(path)) return [];
   using netns = openAt(AT_FDCWD, path, O_RDONLY);
   return lock.method === "nftables" ? removeTable(netns.fd, lock) : await removeChains(netns.fd);
+}
+
+/** A dump that has failed. */
+export interface FailedDump {
+  /** Host pid of the container's init. */
+  readonly init: number;
+  /** Path of CRIU's log. */
+  readonly log: string;
+}
+
+/**
+ * Removes the lock of a dump that has failed. The images tell the method and the run of CRIU that named
+ * the table only when they are complete, so that both methods are tried, and the log tells the run.
+ *
+ * @param path the namespace's file
+ * @returns what was removed, in words; empty when there was no lock any more
+ * @throws as {@link removeNetworkLock}
+ */
+export async function removeDumpLock(path: string, dump: FailedDump): Promise<string[]> {
+  const runs = runsIn(dump.log).flatMap(lockTables);
+  const tables = [...runs, `CRIU-${dump.init}`]; // CRIU 4.0 has no runs
+  const table = await removeNetworkLock(path, { method: "nftables", tables });
+  if (table.length > 0) return table;
+  return await removeNetworkLock(path, { method: "iptables", tables: [] });
+}
+
+// A criu swrk begins anew with each request, and so has several.
+function runsIn(log: string): string[] {
+  try {
+    const lines = readFileSync(log, "utf8").matchAll(/\) CRIU run id = (\S+)/g);
+    return [...lines].map(([, run = ""]) => run);
+  } catch {
+    return []; // it has not come that far
+  }
 }
 
 function removeTable(netns: number, { tables }: NetworkLock): string[] {

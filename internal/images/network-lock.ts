@@ -28,10 +28,15 @@ export function networkLock(directory: string): NetworkLock {
     const entry = records(bytes, 4)?.[0] ?? new Uint8Array(0);
     const method = METHODS[varintField(entry, 11, 0)] ?? "iptables";
     const run = messageField(entry, 13); // dump_criu_run_id; images of CRIU 4.0 have none
-    const name = `CRIU-${Buffer.from(run ?? []).toString()}`;
     const known = method === "nftables" && run !== undefined;
-    return { method, tables: known ? [name, name.slice(0, CUT)] : [] };
+    return { method, tables: known ? lockTables(Buffer.from(run).toString()) : [] };
   } catch {
     return { method: "iptables", tables: [] };
   }
+}
+
+/** What CRIU's table may be called. @param run the id that CRIU has given that run of itself */
+export function lockTables(run: string): string[] {
+  const name = `CRIU-${run}`;
+  return [name, name.slice(0, CUT)];
 }

@@ -8,6 +8,7 @@ import {
   openSync,
   readSync,
   renameSync,
+  rmSync,
   statSync,
   writeSync,
 } from "node:fs";
@@ -120,14 +121,17 @@ function isDirectory(path: string): boolean {
 }
 
 /**
- * Writes a file beside and renames it, mode 0600: it is there as a whole or not at all.
+ * Writes a file beside and renames it, mode 0600: it is there as a whole or not at all, and nothing
+ * beside it.
  *
  * @throws SyscallError naming it
  */
 export function writeAtomically(directory: string, name: string, text: string): void {
   const temporary = join(directory, `.${name}.new`);
+  using undo = new DisposableStack();
   wrapFs(`write ${join(directory, name)}`, () => {
     const fd = openSync(temporary, "w", 0o600);
+    undo.defer(() => rmSync(temporary, { force: true }));
     try {
       const bytes = Buffer.from(text);
       for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
@@ -136,6 +140,7 @@ export function writeAtomically(directory: string, name: string, text: string): 
       closeSync(fd);
     }
     renameSync(temporary, join(directory, name));
+    undo.move();
   });
 }
 

@@ -31,6 +31,6 @@ export function lockedNetwork(plan: RestorePlan): LockedNetwork {
 async function unlock(plan: RestorePlan, path: string): Promise<void> {
   // Only a failed restore needs it.
   const { liftNetworkLock } = await import("../criu/network-lock.ts");
-  const cutOff = { path, images: plan.imagePath, since: "the restore failed" };
+  const cutOff = { path, by: plan.imagePath, since: "the restore failed" };
   await liftNetworkLock(cutOff, (message) => plan.options.log.warn(message));
 }

@@ -177,7 +177,8 @@ async function restoreTasks(parts: Parts): Promise<Child> {
     return init;
   } catch (error) {
     thawBelow(plan.cgroup.paths); // criu is in it too
-    throw explainRestore(lazy?.failure() ?? error, plan, images.log, asked);
+    const daemon = lazy?.failure();
+    throw explainRestore({ error, daemon, logPath: images.log, since: asked }, plan);
   }
 }
 

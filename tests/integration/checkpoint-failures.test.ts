@@ -10,7 +10,18 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { startTime } from "../../internal/linux/process.ts";
 import { type Behaviour, FakeCriu } from "../support/fake-criu.ts";
-import { type Bundle, countsOn, Lab, must, run, THAW, traces, waitFor } from "../support/lab.ts";
+import {
+  type Bundle,
+  countsOn,
+  Lab,
+  must,
+  networkNamespace,
+  processesOf,
+  run,
+  THAW,
+  traces,
+  waitFor,
+} from "../support/lab.ts";
 import { steadyBundle } from "../support/steady.ts";
 
 let lab: Lab;
@@ -20,13 +31,17 @@ beforeEach(() => {
 });
 afterEach(() => lab[Symbol.dispose]());
 
-const fresh = (name: string) => join(lab.path, `${name}${next++}`);
+const fresh = (name: string) => join(lab.path, `${name}-${next++}`);
+
+/** Waits in the container for the server on port 5555. */
+const LISTENS =
+  "until busybox grep -qs ':15B3 .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done";
 
 /** CRIU refuses: what the container does, the flags, and what thaw's line holds beside CRIU's own. */
 const REFUSED: readonly (readonly [string, string, string[], string])[] = [
   [
     "an established connection",
-    "sleep 100000 | nc -l -p 5555 >/tmp/got & sleep 0.2; (echo x; sleep 100000) | nc 127.0.0.1 5555 & until [ -s /tmp/got ]; do sleep 0.05; done;",
+    `sleep 100000 | nc -l -p 5555 >/tmp/got & ${LISTENS}; (echo x; sleep 100000) | nc 127.0.0.1 5555 & until [ -s /tmp/got ]; do sleep 0.05; done;`,
     [],
     "a process has an established TCP connection; checkpoint with --tcp-established",
   ],
@@ -98,8 +113,8 @@ interface Started {
   readonly bundle: Bundle;
   readonly id: string;
   readonly image: string;
-  /** What was in /tmp before. */
-  readonly temporary: ReadonlySet<string>;
+  /** CRIU's temporary directories that were there before. */
+  readonly temporary: readonly string[];
 }
 
 /** A checkpoint that is held at a moment. */
@@ -111,26 +126,45 @@ interface Held extends Started {
 /** The two files without which a directory is no checkpoint. */
 const MARKS = ["descriptors.json", "inventory.img"];
 
-/** @param older the image directory holds an older checkpoint */
-function started(behaviour: Behaviour, older = false): Started {
-  const bundle = steadyBundle(lab);
+/** What is particular about a checkpoint. */
+interface Particulars {
+  /** The image directory holds an older checkpoint. */
+  readonly older?: boolean;
+  readonly flags?: readonly string[];
+  /** A line of CRIU's configuration. */
+  readonly criu?: string;
+}
+
+function started(behaviour: Behaviour, particulars: Particulars = {}): Started {
+  const { older = false, flags = [], criu } = particulars;
+  const bundle = steadyBundle(lab, (config) => {
+    if (criu === undefined) return;
+    const file = fresh("criu.conf");
+    writeFileSync(file, criu);
+    config.annotations = { "org.criu.config": file };
+  });
   const id = lab.id();
   lab.start(bundle, id);
   const fake = new FakeCriu(fresh("fake"), behaviour);
   const image = fresh("image");
   if (older) mkdirSync(image);
   for (const name of older ? MARKS : []) writeFileSync(join(image, name), "");
-  const temporary = new Set(readdirSync("/tmp"));
-  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, id];
-  const thaw = Bun.spawn(argv, {
+  const temporary = criuTemporaries();
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image];
+  const thaw = Bun.spawn([...argv, ...flags, id], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, ...fake.env },
   });
   return { thaw, fake, bundle, id, image, temporary };
 }
 
-function held(moment: string, older = false): Held {
-  const it = started({ holds: moment }, older);
+/** Others use /tmp too. */
+function criuTemporaries(): string[] {
+  return readdirSync("/tmp").filter((name) => /^(\.criu|cr-tmpfs|crtools-)/.test(name));
+}
+
+function held(moment: string, particulars: Particulars = {}): Held {
+  const it = started({ holds: moment }, particulars);
   it.fake.waitForMoment();
   const { pid } = it.thaw;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
@@ -149,12 +183,12 @@ function waitForCriu({ criu }: Held): void {
 
 /** The container is as before, and can be checkpointed and come back. */
 function expectUnharmed({ bundle, id, temporary }: Started): void {
-  expect(readdirSync("/tmp").filter((name) => !temporary.has(name))).toEqual([]);
+  expect(criuTemporaries().filter((name) => !temporary.includes(name))).toEqual([]);
   expect(lab.status(id)).toBe("running");
   countsOn(bundle, bundle.count());
-  const { init_process_pid: init } = lab.state(id);
-  const rules = must(run(["nsenter", "-t", String(init), "-n", "iptables", "-S"])).stdout;
-  expect(rules).not.toContain("CRIU");
+  const inNetwork = ["nsenter", "-t", String(lab.state(id).init_process_pid), "-n"];
+  expect(must(run([...inNetwork, "iptables", "-S"])).stdout).not.toContain("CRIU");
+  must(run([...inNetwork, "busybox", "ping", "-c", "1", "-W", "5", "127.0.0.1"])); // nor by nftables
   const image = lab.checkpoint(id, [], "thaw");
   must(lab.restore(bundle, image, id));
   countsOn(bundle, bundle.count());
@@ -165,7 +199,7 @@ const MOMENTS = ["version", "pre-dump", "network-lock", "query-ext-files", "post
 test.each(MOMENTS)(
   "thaw killed at %s: the container goes on, and there is no checkpoint",
   async (moment) => {
-    const it = held(moment, true);
+    const it = held(moment, { older: true });
     it.thaw.kill("SIGKILL");
     await it.thaw.exited;
     waitForCriu(it);
@@ -220,10 +254,16 @@ test("SIGTERM when the dump is complete: it is too late to give up", async () =>
   countsOn(bundle, bundle.count());
 });
 
-test.each(["network-lock", "post-dump"] as const)(
-  "criu killed at %s: the container goes on, not frozen and not cut off",
-  async (moment) => {
-    const it = started({ killedAt: moment });
+test.each([
+  ["network-lock", "iptables"],
+  ["query-ext-files", "iptables"],
+  ["query-ext-files", "nftables"],
+  ["post-dump", "iptables"],
+  ["post-dump", "nftables"],
+] as const)(
+  "criu killed at %s, locking with %s: the container goes on, not frozen and not cut off",
+  async (moment, method) => {
+    const it = started({ killedAt: moment }, { criu: `network-lock ${method}\n` });
     expect(await it.thaw.exited).toBe(1);
     const text = await new Response(it.thaw.stderr).text();
     expect(text).toContain("criu ended before it answered: signal: killed");
@@ -231,13 +271,70 @@ test.each(["network-lock", "post-dump"] as const)(
   },
 );
 
+test("SIGTERM when CRIU is about to serve memory, at which it forgets the network lock", async () => {
+  const flags = ["--lazy-pages", "--page-server", `127.0.0.1:${20000 + (process.pid % 10000)}`];
+  const it = held("status-ready", { flags });
+  it.thaw.kill("SIGTERM");
+  expect(await it.thaw.exited).toBe(1);
+  expect(readdirSync(it.image)).toEqual(["dump.log"]);
+  expectUnharmed(it);
+});
+
+test("thaw killed while CRIU serves memory: delete -f ends CRIU, the container and the network lock", async () => {
+  using netns = networkNamespace(`${lab.id()}-net`);
+  const rules = () => must(run(["ip", "netns", "exec", netns.name, "iptables", "-S"])).stdout;
+  const bundle = steadyBundle(
+    lab,
+    (config) => {
+      for (const one of config.linux.namespaces) if (one.type === "network") one.path = netns.path;
+    },
+    "(exec 8<>/tmp/wait; read x <&8) & ", // init cannot end before it does
+  );
+  const id = lab.id();
+  lab.start(bundle, id);
+  const clean = processesOf(lab).length;
+  const [image, status] = [fresh("image"), fresh("status")];
+  must(run(["mkfifo", status]));
+  const server = `127.0.0.1:${20000 + (process.pid % 10000)}`;
+  const flags = ["--lazy-pages", "--page-server", server, "--status-fd", "5"];
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, ...flags, id];
+  const thaw = Bun.spawn(["sh", "-c", `exec 5>${status}; exec "$@"`, "sh", ...argv]);
+  expect(run(["timeout", "30", "od", "-c", status]).stdout).toContain("\\0");
+  thaw.kill("SIGKILL");
+  await thaw.exited;
+  expect(processesOf(lab).length).toBe(clean + 1); // CRIU goes on
+  expect(rules()).toContain("CRIU");
+  const deleted = lab.thaw(["delete", "-f", id]);
+  expect(deleted.status).toBe(0);
+  expect(deleted.stderr).toMatch(
+    /removed chain CRIU of iptables.*, since the checkpoint was given/,
+  );
+  expect(processesOf(lab)).toEqual([]);
+  expect(rules()).not.toContain("CRIU");
+  expect(existsSync(join(lab.root, id))).toBe(false);
+});
+
+test("criu killed when it has ended the container: its images are all there is of it, and stay", async () => {
+  const { thaw, bundle, id, image } = started({ killedAt: "dump" });
+  expect(await thaw.exited).toBe(1);
+  const text = await new Response(thaw.stderr).text();
+  // It may have ended by itself just before, with nothing left to do.
+  expect(text).toMatch(/criu ended before it answered: (signal: killed|exit status 0)/);
+  expect(text).toContain(`the checkpoint of ${id} in ${image} is whole, and stays`);
+  expect(lab.status(id)).toBe("stopped");
+  must(lab.thaw(["delete", id]));
+  must(lab.restore(bundle, image, id));
+  countsOn(bundle, bundle.count());
+});
+
 test("a criu that never answers: the second signal leaves it alone", async () => {
   const { thaw, fake, bundle, image } = started({ at: "restore", does: "hang" });
   fake.waitForMoment();
   thaw.kill("SIGINT");
-  Bun.sleepSync(500);
+  await Bun.sleep(500);
   expect(thaw.exitCode).toBe(null);
-  thaw.kill("SIGINT");
+  // Two that come before thaw has looked are one.
+  while ((await Promise.race([thaw.exited, Bun.sleep(500)])) === undefined) thaw.kill("SIGINT");
   expect(await thaw.exited).toBe(1);
   const text = await new Response(thaw.stderr).text();
   expect(text).toMatch(/criu \(pid \d+\) still works, and will let \S+ go on by itself/);

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { processId } from "../../internal/state/state.ts";
 import {
   type Bundle,
   countsOn,
@@ -22,6 +23,7 @@ import {
   run,
   THAW,
   traces,
+  waitFor,
 } from "../support/lab.ts";
 import { fullOfMemory } from "../support/memory.ts";
 import { steadyBundle } from "../support/steady.ts";
@@ -34,7 +36,7 @@ beforeEach(() => {
 afterEach(() => lab[Symbol.dispose]());
 
 const OK: Ran = { status: 0, stdout: "", stderr: "" };
-const fresh = (name: string) => join(lab.path, `${name}${next++}`);
+const fresh = (name: string) => join(lab.path, `${name}-${next++}`);
 
 /** `runc restore -d`, its streams away from ours: the container keeps them. */
 function restoreByRunc(bundle: Bundle, image: string, id: string, ...flags: string[]): void {
@@ -144,6 +146,77 @@ test("hooks, cgroups and state: the container is destroyed as by delete", () => 
   expect(traces(lab)).toEqual(before);
 });
 
+test("a container that cannot be destroyed is a warning, as with runc: the checkpoint is complete", () => {
+  const [runc, thaw] = [lab.runc.bind(lab), lab.thaw.bind(lab)].map((by) => {
+    const bundle = steadyBundle(lab, (config) => {
+      config.hooks = { poststop: [{ path: "/bin/false" }] };
+    });
+    const id = lab.id();
+    lab.start(bundle, id);
+    const { status, stderr } = by(["checkpoint", "--image-path", fresh("image"), id]);
+    return {
+      status,
+      stderr: stderr.replace(/^time="[^"]*"/, "").replace(/stderr:\s*"/, 'stderr: "'),
+    };
+  });
+  expect(thaw).toEqual(runc as never);
+  expect(thaw?.stderr).toContain('level=warning msg="unable to destroy container: error running');
+});
+
+test("a poststop hook that takes for ever is ended by a signal, and the checkpoint is complete", async () => {
+  const [hooked, image] = [fresh("hooked"), fresh("image")];
+  const bundle = steadyBundle(lab, (config) => {
+    const args = ["sh", "-c", `: > ${hooked}; exec sleep 1000`];
+    config.hooks = { poststop: [{ path: "/bin/sh", args }] };
+  });
+  const id = lab.id();
+  const before = traces(lab);
+  lab.start(bundle, id);
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--image-path", image, id];
+  await using thaw = Bun.spawn(argv, {
+    stdio: ["ignore", "ignore", "pipe"],
+    killSignal: "SIGKILL",
+  });
+  waitFor(() => existsSync(hooked), "the hook");
+  thaw.kill("SIGTERM");
+  expect(await Promise.race([thaw.exited, Bun.sleep(20_000)])).toBe(0);
+  expect(await new Response(thaw.stderr).text()).toMatch(
+    /level=warning msg="unable to destroy container: .*poststop hook #0: .*interrupted by SIGTERM/,
+  );
+  expect(traces(lab)).toEqual(before);
+  bundle.edit((config) => {
+    delete config.hooks;
+  });
+  must(lab.restore(bundle, image, id));
+});
+
+test("descriptors.json is runc's byte by byte, whatever the names", () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const image = lab.checkpoint(id);
+  const out = join(lab.path, "a&b<c>");
+  const argv = [
+    THAW,
+    "--root",
+    lab.root,
+    "restore",
+    "-d",
+    "-b",
+    bundle.path,
+    "--image-path",
+    image,
+  ];
+  must(run(["sh", "-c", `exec "$@" >"${out}" 2>/dev/null`, "sh", ...argv, id]));
+  const [runc, thaw] = [lab.runc.bind(lab), lab.thaw.bind(lab)].map((by) => {
+    const path = fresh("image");
+    must(by(["checkpoint", "--leave-running", "--image-path", path, id]));
+    return readFileSync(join(path, "descriptors.json"), "utf8");
+  });
+  expect(thaw).toBe(runc as string);
+  expect(JSON.parse(thaw ?? "")).toEqual(["/dev/null", out, "/dev/null"]);
+});
+
 test("a paused container stays paused, or is destroyed; it runs when it comes back", () => {
   const bundle = steadyBundle(lab);
   const id = lab.id();
@@ -197,19 +270,15 @@ test("memory is served, whoever waits is told, and a signal ends that: the conta
   expect(readdirSync(work)).toEqual(["dump.log"]);
 });
 
-test("a container whose memory is still arriving is not checkpointed before it is there", () => {
-  const bytes = 64 * 1024 * 1024;
+test("a container whose memory is still arriving is not checkpointed before it is there", async () => {
+  const bytes = 512 * 1024 * 1024; // enough to stop it in the middle; an idle one fails at SIGCONT
   const memory = fullOfMemory(lab, bytes);
   const id = lab.id();
-  const work = fresh("work");
-  const restored = ["--lazy-pages", "--work-path", work];
-  expect(lab.restore(memory.bundle, memory.image, id, restored)).toEqual(OK);
+  expect(lab.restore(memory.bundle, memory.image, id, ["--lazy-pages"])).toEqual(OK);
   const mark = join(lab.root, id, "lazy-pages.json");
   const guardian = JSON.parse(readFileSync(mark, "utf8")).guardian.pid;
-  const [daemon = 0] = readFileSync(`/proc/${guardian}/task/${guardian}/children`, "utf8")
-    .split(" ")
-    .filter(Boolean)
-    .map(Number);
+  const children = readFileSync(`/proc/${guardian}/task/${guardian}/children`, "utf8");
+  const daemon = Number(children.split(" ")[0]);
   process.kill(daemon, "SIGSTOP"); // nothing arrives
   const image = fresh("image");
   const refused = lab.thaw(["checkpoint", "--image-path", image, id]);
@@ -226,17 +295,32 @@ test("a container whose memory is still arriving is not checkpointed before it i
     [THAW, "--root", lab.root, "checkpoint", "--wait", "--image-path", image, id],
     { stdio: ["ignore", "ignore", "ignore"] },
   );
-  Bun.sleepSync(500);
+  await Bun.sleep(500);
   expect(existsSync(image)).toBe(false);
   expect(waiting.exitCode).toBe(null);
   process.kill(daemon, "SIGCONT");
-  return waiting.exited.then((status) => {
-    expect(status).toBe(0);
-    expect(lab.restore(memory.bundle, image, id)).toEqual(OK);
-    memory.go();
-    memory.done();
-    expect(memory.written()).toEqual({ same: bytes, length: bytes });
-  });
+  expect(await waiting.exited).toBe(0);
+  expect(lab.restore(memory.bundle, image, id)).toEqual(OK);
+  memory.go();
+  memory.done();
+  expect(memory.written()).toEqual({ same: bytes, length: bytes });
+});
+
+test("a container that ends while its memory is waited for has stopped, whatever is missing", async () => {
+  const bundle = steadyBundle(lab);
+  const id = lab.id();
+  lab.start(bundle, id);
+  const guardian = processId(process.pid);
+  writeFileSync(join(lab.root, id, "lazy-pages.json"), JSON.stringify({ version: 1, guardian }));
+  const argv = [THAW, "--root", lab.root, "checkpoint", "--wait", "--image-path", fresh("image")];
+  const thaw = Bun.spawn([...argv, id], { stdio: ["ignore", "ignore", "pipe"] });
+  await Bun.sleep(500);
+  expect(thaw.exitCode).toBe(null);
+  must(lab.runc(["kill", id, "KILL"]));
+  expect(await thaw.exited).toBe(1);
+  expect(await new Response(thaw.stderr).text()).toContain(
+    "cannot be checkpointed in stopped state",
+  );
 });
 
 test("an older checkpoint in the directory is replaced by a new one, and by nothing half-made", () => {

@@ -37,7 +37,7 @@ interface Restore extends Disposable {
   readonly stderr: ReadableStream<Uint8Array>;
   /** What thaw left behind. */
   left(): string[];
-  /** The exit status, or that there is none after ten seconds. */
+  /** The exit status, or that there is none after half a minute. */
   status(): Promise<number | string>;
 }
 
@@ -53,7 +53,7 @@ function start(flags: readonly string[], env: Record<string, string>, prefix: st
   const restore: Restore = {
     stderr: nanny.stderr,
     left: () => leftBehind(report),
-    status: () => Promise.race([nanny.exited, Bun.sleep(10_000).then(() => "thaw is still there")]),
+    status: () => Promise.race([nanny.exited, Bun.sleep(30_000).then(() => "thaw is still there")]),
     [Symbol.dispose]: () => {
       for (const pid of thaws()) process.kill(pid, "SIGKILL");
       nanny.kill("SIGKILL");

@@ -63,9 +63,9 @@ for (const [moment, behaviour, mayRun] of MOMENTS) {
 
     expect(hostMounts()).toBe(mounts);
     const others = () => processesOf(lab).filter((line) => !/^\d+ (sh|sleep) /.test(line));
-    waitFor(() => others().length === 0, `criu to end: ${others()}`, 5000);
+    waitFor(() => others().length === 0, `criu to end: ${others()}`);
     const gone = () => criuTemporaries().every((name) => temporaries.includes(name));
-    waitFor(gone, "criu's temporary directory to go", 5000);
+    waitFor(gone, "criu's temporary directory to go");
     expect(hostMounts()).toBe(mounts);
     const state = join(lab.root, id);
     const known = ["criu-root", "state.json", "thaw.json"];

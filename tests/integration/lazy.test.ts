@@ -50,7 +50,8 @@ const daemons = () => processesWith("lazy-pages");
 const guardians = () => processesWith("lazy-pages-guardian");
 
 test("the container runs before its memory is there, and every byte arrives", () => {
-  const { bundle, image, go, done, written } = fullOfMemory(lab, 256 * MEGABYTE);
+  const size = 512 * MEGABYTE; // takes longer than to look for whoever brings it
+  const { bundle, image, go, done, written } = fullOfMemory(lab, size);
   const [work, log, status] = ["work", "log", "status"].map((name) => join(lab.path, name)) as [
     string,
     string,
@@ -73,7 +74,7 @@ test("the container runs before its memory is there, and every byte arrives", ()
   renameSync(image, `${image}.gone`); // the daemon has what it needs
   go();
   done();
-  expect(written()).toEqual({ same: 256 * MEGABYTE, length: 256 * MEGABYTE });
+  expect(written()).toEqual({ same: size, length: size });
   waitFor(() => guardians().length + daemons().length === 0, "the guardian to be done");
   expect(readFileSync(status)).toEqual(Buffer.from("\0"));
   expect(readFileSync(log, "utf8")).toContain(`all memory of ${id} has arrived`);
@@ -138,9 +139,11 @@ test("in the foreground the exit status is the container's, and nothing outlives
     ],
     { stdio: ["ignore", "ignore", "pipe"] },
   );
-  waitFor(() => lab.status(id) === "running", "the container");
+  const mark = join(lab.root, id, "lazy-pages.json");
+  waitFor(() => existsSync(mark), "the memory to begin to arrive");
   memory.go();
   memory.done();
+  waitFor(() => !existsSync(mark), "the rest of it"); // or the end of the container comes first
   memory.go();
   expect(await thaw.exited).toBe(0);
   expect(guardians().length + daemons().length).toBe(0);

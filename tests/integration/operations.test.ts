@@ -55,14 +55,14 @@ interface Operation {
 
 /** How often each is done, of 100. */
 const SHARE = {
-  restore: 26,
+  restore: 24,
   checkpoint: 12,
   exec: 11,
-  pause: 6,
+  pause: 11,
   resume: 14,
-  kill: 6,
-  delete: 7,
-  "delete -f": 9,
+  kill: 5,
+  delete: 6,
+  "delete -f": 8,
   state: 3,
   ps: 3,
   list: 3,

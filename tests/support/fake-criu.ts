@@ -172,6 +172,7 @@ function pretend(directory: string, { at, does, pid, version = [4, 2, 1] }: Pret
       respond(SOCKET, { type, version: { majorNumber, minorNumber, sublevel } });
     if (now === "restore") {
       respond(SOCKET, { type: ReqType.NOTIFY, notify: NOTIFY });
+      if (does !== "die") receivePacket(SOCKET); // as CRIU does, whatever comes next
       break;
     }
   }

@@ -284,8 +284,8 @@ export function must(ran: Ran): Ran {
   return ran;
 }
 
-/** Waits for a condition, at most ten seconds. */
-export function waitFor(condition: () => boolean, what: string, milliseconds = 10_000): void {
+/** Waits for a condition, at most half a minute: a machine may be busy with more than these tests. */
+export function waitFor(condition: () => boolean, what: string, milliseconds = 30_000): void {
   const start = performance.now();
   while (!condition()) {
     if (performance.now() - start > milliseconds) throw new Error(`waited in vain for ${what}`);

@@ -67,6 +67,11 @@ test.each<[string, string, string]>([
   expect(known?.remedy).toContain(remedy);
 });
 
+test("only a TCP connection is one that --tcp-skip-in-flight leaves out", () => {
+  const line = E("sk-unix.c:590", "unix: In-flight connection on non-listening socket 7");
+  expect(explain([line], DUMP_RULES)).toBeUndefined();
+});
+
 test("each rule explains its own example, and leaves no group open", () => {
   for (const { example, pattern } of DUMP_RULES) {
     const known = explain([example], DUMP_RULES);

@@ -47,7 +47,6 @@ test("quoteLog() quotes each line with Error and the five before it, as runc doe
   lines[24] = "Error twenty-five";
   expect(quoteLog('/w "x"/restore.log', log(...lines))).toEqual([
     '--- Quoting "/w \\"x\\"/restore.log"',
-    "...",
     "3:line 3",
     "4:line 4",
     "5:line 5",
@@ -68,14 +67,15 @@ test("quoteLog() quotes each line with Error and the five before it, as runc doe
   ]);
 });
 
-test("quoteLog() starts without dots when the first line is quoted", () => {
-  expect(quoteLog("/l", log("a", "Error b"))).toEqual([
+test("quoteLog() leaves empty lines out, and quotes nothing where there is no error", () => {
+  expect(quoteLog("/l", log("a", "", "Error b"))).toEqual([
     '--- Quoting "/l"',
     "1:a",
-    "2:Error b",
+    "3:Error b",
     "---",
   ]);
-  expect(quoteLog("/l", "")).toEqual(['--- Quoting "/l"', "---"]);
+  expect(quoteLog("/l", log("a", "b"))).toEqual([]);
+  expect(quoteLog("/l", "")).toEqual([]);
 });
 
 test("readLog() reads the log of this run", () => {
