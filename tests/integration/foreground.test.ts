@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, Lab, THAW, waitFor } from "../support/lab.ts";
+import { type Bundle, Lab, must, run, THAW, waitFor } from "../support/lab.ts";
 
 /** Runs a container in the foreground, so that it has pipes, and checkpoints it. */
 function checkpointedForeground(lab: Lab, bundle: Bundle, id: string): string {
@@ -169,12 +169,19 @@ test("a terminal in the foreground: size, keys, output as it is, and settings pu
   const image = lab.checkpoint(id);
   first.kill("SIGKILL");
   const restore = restoreArgv(lab, bundle, image, id).join(" ");
+  const settings = (name: string) => readFileSync(join(lab.path, name), "utf8");
   const child = onTerminal(
-    `stty -a > ${lab.path}/before; ${restore}; s=$?; stty -a > ${lab.path}/after; exit $s`,
+    `tty > ${lab.path}/tty; stty -g > ${lab.path}/before; ${restore}; s=$?; stty -g > ${lab.path}/after; exit $s`,
   );
   running(lab, id);
   await Bun.sleep(300);
   child.stdin.write("hello\r");
+  await child.stdin.flush();
+  await Bun.sleep(500);
+  // Whoever changes the size of the window has the kernel send SIGWINCH.
+  must(run(["stty", "-F", settings("tty").trim(), "rows", "50", "cols", "70"]));
+  await Bun.sleep(300);
+  child.stdin.write("again\r");
   await child.stdin.flush();
   await Bun.sleep(500);
   child.stdin.write("stop\r");
@@ -182,7 +189,7 @@ test("a terminal in the foreground: size, keys, output as it is, and settings pu
   const out = await new Response(child.stdout).text();
   expect(await child.exited).toBe(6);
   expect(out).toContain("got hello 41 121\r\n");
+  expect(out).toContain("got again 50 70\r\n");
   expect(out).not.toContain("\r\r\n");
-  const settings = (name: string) => readFileSync(join(lab.path, name), "utf8");
   expect(settings("after")).toBe(settings("before"));
 });
