@@ -145,29 +145,55 @@ test("an init that is killed while CRIU still works on it ends the restore", asy
   expect(existsSync(join(lab.root, id))).toBe(false);
 });
 
-test("a terminal in the foreground: size, keys, output as it is, and settings put back", async () => {
+/** Runs a command line on a terminal of its own; script(1) gives it, its own input is a pipe of ours. */
+const onTerminal = (command: string) =>
+  Bun.spawn(["script", "-qec", `stty rows 41 cols 121; ${command}`, "/dev/null"], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, TERM: "dumb" },
+  });
+
+/** Checkpoints a container that has run on a terminal. */
+function checkpointedOnTerminal(lab: Lab, bundle: Bundle, id: string): string {
+  const first = onTerminal(`runc --root ${lab.root} run --bundle ${bundle.path} ${id}`);
+  const ready = () => existsSync(join(bundle.rootfs, "tmp/n")) && lab.status(id) === "running";
+  waitFor(ready, "the container");
+  const image = lab.checkpoint(id);
+  first.kill("SIGKILL");
+  return image;
+}
+
+const ECHO =
+  'echo > /tmp/n; while read line; do echo "got $line $(/bin/busybox stty size)"; [ "$line" = stop ] && exit 6; done';
+
+test("a terminal's settings are put back when thaw is killed, too", async () => {
   using lab = new Lab();
-  const script =
-    'echo > /tmp/n; while read line; do echo "got $line $(/bin/busybox stty size)"; [ "$line" = stop ] && exit 6; done';
-  const bundle = lab.bundle(script, (config) => {
+  const bundle = lab.bundle(ECHO, (config) => {
     config.process.terminal = true;
   });
   const id = lab.id();
-  // script(1) gives a terminal; its own input is a pipe of ours.
-  const onTerminal = (command: string) =>
-    Bun.spawn(["script", "-qec", `stty rows 41 cols 121; ${command}`, "/dev/null"], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      env: { ...process.env, TERM: "dumb" },
-    });
-  const first = onTerminal(`runc --root ${lab.root} run --bundle ${bundle.path} ${id}`);
-  waitFor(
-    () => existsSync(join(bundle.rootfs, "tmp/n")) && lab.status(id) === "running",
-    "the container",
-  );
-  const image = lab.checkpoint(id);
-  first.kill("SIGKILL");
+  const image = checkpointedOnTerminal(lab, bundle, id);
+  const noted = (name: string) => readFileSync(join(lab.path, name), "utf8").trim();
+  const note = (name: string, command: string) => `${command} > ${join(lab.path, name)}`;
+  const restore = `sh -c '${note("pid", "echo $$")}; exec "$@"' sh ${restoreArgv(lab, bundle, image, id).join(" ")}`;
+  const lines = [note("tty", "tty"), note("before", "stty -g"), restore, "sleep 0.5"];
+  const child = onTerminal([...lines, note("after", "stty -g")].join("; "));
+  running(lab, id);
+  const raw = () => must(run(["stty", "-F", noted("tty"), "-a"])).stdout.includes("-icanon");
+  waitFor(raw, "raw mode");
+  process.kill(Number(noted("pid")), "SIGKILL");
+  await child.exited;
+  expect(noted("after")).toBe(noted("before"));
+});
+
+test("a terminal in the foreground: size, keys, output as it is, and settings put back", async () => {
+  using lab = new Lab();
+  const bundle = lab.bundle(ECHO, (config) => {
+    config.process.terminal = true;
+  });
+  const id = lab.id();
+  const image = checkpointedOnTerminal(lab, bundle, id);
   const restore = restoreArgv(lab, bundle, image, id).join(" ");
   const settings = (name: string) => readFileSync(join(lab.path, name), "utf8");
   const child = onTerminal(
