@@ -15,6 +15,7 @@ const flags = {
     alias: "f",
     valueHint: "FORMAT",
     default: "table",
+    values: ["table", "json"],
     description: "table or json",
   },
   quiet: { type: "boolean", alias: "q", description: "print only the ids" },

@@ -45,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const globals = readGlobals([before, after]);
     log = scope.use(openLog(globals.log));
     await requirePositionals(word, command, after);
-    if (command.completes === "containers") container = after.positionals[0] ?? "";
+    if (command.usage.startsWith("ID")) container = after.positionals[0] ?? "";
     refuseRootless(globals);
     const { runCommand } = await import("citty");
     const invocation = { parsed: after, globals, log };

@@ -16,6 +16,7 @@ const flags = {
     alias: "f",
     valueHint: "FORMAT",
     default: "table",
+    values: ["table", "json"],
     description: "table (by the host's ps) or json (an array of pids)",
   },
 } as const satisfies Flags;

@@ -26,6 +26,8 @@ export function withRemedy(text: string, container = ""): string {
   const isRoot = process.geteuid?.() === 0;
   const root =
     !isRoot && DENIED.test(text) && !text.includes("as root") ? "; run thaw as root" : "";
-  const named = container === "" || text.includes(container) ? "" : `; container ${container}`;
+  // In quotes unless it could be one: a newline would make two lines of the message.
+  const shown = /^[\w+.-]+$/.test(container) ? container : JSON.stringify(container);
+  const named = container === "" || text.includes(container) ? "" : `; container ${shown}`;
   return `${text}${named}${root}`;
 }

@@ -44,8 +44,8 @@ _thaw_flag() {
     checkpoint:status-fd | checkpoint:page-server) kind=anything ;;
     checkpoint:manage-cgroups-mode) kind=word values=(soft full strict ignore) ;;
     checkpoint:empty-ns) kind=word values=(network) ;;
-    list:format | list:f) kind=anything ;;
-    ps:format | ps:f) kind=anything ;;
+    list:format | list:f) kind=word values=(table json) ;;
+    ps:format | ps:f) kind=word values=(table json) ;;
     events:interval) kind=anything ;;
     update:resources | update:r) kind=file ;;
     update:blkio-weight | update:cpu-period | update:cpu-quota | update:cpu-burst | update:cpu-share | update:cpu-rt-period | update:cpu-rt-runtime | update:cpuset-cpus | update:cpuset-mems | update:memory | update:cpu-idle | update:memory-reservation | update:memory-swap | update:pids-limit | update:l3-cache-schema | update:mem-bw-schema) kind=anything ;;

@@ -105,12 +105,12 @@ complete -c thaw -n __thaw_at -a state -d 'print the state of a container as JSO
 complete -c thaw -n '__thaw_at state' -a '(__thaw_containers)'
 
 complete -c thaw -n __thaw_at -a list -d 'list the containers of the root directory'
-complete -c thaw -n '__thaw_in list' -l format -s f -x -d 'table or json'
+complete -c thaw -n '__thaw_in list' -l format -s f -x -a 'table json' -d 'table or json'
 complete -c thaw -n '__thaw_in list' -l quiet -s q -d 'print only the ids'
 
 complete -c thaw -n __thaw_at -a ps -d 'list the processes of a container'
 complete -c thaw -n '__thaw_at ps' -a '(__thaw_containers)'
-complete -c thaw -n '__thaw_in ps' -l format -s f -x -d 'table (by the host\'s ps) or json (an array of pids)'
+complete -c thaw -n '__thaw_in ps' -l format -s f -x -a 'table json' -d 'table (by the host\'s ps) or json (an array of pids)'
 
 complete -c thaw -n __thaw_at -a pause -d 'freeze the processes of a container'
 complete -c thaw -n '__thaw_at pause' -a '(__thaw_containers)'

@@ -8,7 +8,7 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type FlagEntry, flagEntries } from "../tests/conformance/flags.ts";
+import { COMMANDS, type FlagEntry, flagEntries, type Which } from "../tests/conformance/flags.ts";
 import { commandOf, KINDS, type Kind } from "../tests/conformance/row.ts";
 import { counts, TABLE } from "../tests/conformance/table.ts";
 
@@ -23,6 +23,7 @@ const TITLES: Readonly<Record<Kind, string>> = {
   cgroup: "Cgroups",
   checkpoint: "Checkpoints",
   exec: "exec",
+  life: "The other commands",
 };
 
 /** Text as a cell of a table. */
@@ -48,16 +49,21 @@ function flagTable(entries: readonly FlagEntry[]): string {
   );
 }
 
+function flagsOf(which: Which): string {
+  return `## Flags of ${which}\n\n${flagTable(flagEntries(which))}`;
+}
+
 function differencesOf(kind: Kind): string {
   const rows = TABLE.filter((row) => row.kind === kind && row.differs !== undefined);
   const reasons = [...new Set(rows.map(({ differs }) => differs as string))];
   const named = (reason: string) =>
     rows
       .filter(({ differs }) => differs === reason)
-      .map(({ name }) => name)
+      .map((row) => (row.command === undefined ? row.name : `${row.command}: ${row.name}`))
       .join("; ");
   const lines = reasons.map((reason) => [named(reason), reason]);
-  return `### ${TITLES[kind]}\n\n${table([`${commandOf(kind)} with`, "thaw"], lines)}`;
+  const head = kind === "life" ? "command, with" : `${commandOf({ kind })} with`;
+  return `### ${TITLES[kind]}\n\n${table([head, "thaw"], lines)}`;
 }
 
 /** The whole document. */
@@ -89,17 +95,9 @@ ${table(["about", "rows", "equal", "different on purpose"], numbers)}
 - The text of help is thaw's own. What stands before it, and where it goes, is runc's.
 - Where runc shows its own name, thaw shows the name it was called by.
 
-## Flags of restore
+${COMMANDS.map(flagsOf).join("\n\n")}
 
-${flagTable(flagEntries("restore"))}
-
-## Flags of checkpoint
-
-${flagTable(flagEntries("checkpoint"))}
-
-## Flags of exec
-
-${flagTable(flagEntries("exec"))}
+\`state\`, \`pause\`, \`resume\` and \`features\` have none.
 
 ## Global flags
 

@@ -53,12 +53,22 @@ const OLD_CRIU: Part = {
   ],
 };
 
+/** Podman, on a kernel that tracks memory. */
+const PODMAN_AHEAD: Part = {
+  name: "podman pre-dump (in a VM)",
+  argv: [
+    ...["env", "THAW_VM_TIMEOUT=1200", "tests/support/vm-callers.sh", "sid"],
+    file("podman-pre-dump"),
+  ],
+};
+
 /**
  * Real cgroup v2 hosts with all controllers and a kernel that tracks memory, and what most of them
  * have: systemd as pid 1.
  */
 const VMS = [
   OLD_CRIU,
+  PODMAN_AHEAD,
   inVm("cgroup2", [], ["cgroup2", "pre-dump"].map(file)),
   inVm(
     "cgroup2 with systemd",
@@ -69,7 +79,7 @@ const VMS = [
 ];
 
 /** Files that need such a host, and cannot run here. */
-const VM_ONLY = ["systemd.test.ts", "pre-dump.test.ts"];
+const VM_ONLY = ["systemd.test.ts", "pre-dump.test.ts", "podman-pre-dump.test.ts"];
 
 const CHECK: Part = { name: "check", argv: [bun, "scripts/check.ts"] };
 const BUILD: Part = { name: "build", argv: [bun, "scripts/build.ts"] };

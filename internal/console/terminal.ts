@@ -3,6 +3,7 @@
 import { isatty } from "node:tty";
 import { ThawError } from "../errors/errors.ts";
 import { AT_FDCWD, duplicate, makeNonBlocking, O_RDWR, type OwnedFd, openAt } from "../linux/fd.ts";
+import { keepSettings } from "../linux/keeper.ts";
 import { clearNewlineMapping, copyWindowSize, makeRaw } from "../linux/terminal.ts";
 import { Copy, copyUntilExit } from "./copy.ts";
 import { missingTerminal, type Stdio } from "./stdio.ts";
@@ -11,7 +12,7 @@ import { missingTerminal, type Stdio } from "./stdio.ts";
  * Finds the caller's terminal: the first of 2, 1 and 0 that is one, else /dev/tty.
  *
  * It is raw, and the container's terminal has its size, while the container is stayed with; the
- * old settings are put back when that ends or the result is disposed.
+ * old settings are put back when that ends, the result is disposed, or this process is killed.
  *
  * @param settings whose the container's terminal has when it comes: a new one's are set at once, so
  *   that no program sees others; those that CRIU has yet to restore, when the container has it
@@ -48,6 +49,7 @@ export function terminalStdio(settings: "new" | "restored"): Stdio {
     },
     copyUntilExit: async (init, interrupts) => {
       const { fd } = received();
+      using _kept = keepSettings(host);
       using _raw = makeRaw(host);
       return await copyUntilExit({
         init,

@@ -32,12 +32,17 @@ export function temporaries(work: string, logName: string): Temporaries {
       settled = true;
     },
     [Symbol.dispose]: () => {
-      if (!settled) for (const path of named(work, logName, since)) remove(path);
+      if (!settled) for (const path of temporariesIn(work, logName, since)) remove(path);
     },
   };
 }
 
-function named(work: string, logName: string, since: number): string[] {
+/**
+ * The directories that a CRIU names in its log.
+ *
+ * @param since milliseconds; an older log is another CRIU's
+ */
+export function temporariesIn(work: string, logName: string, since: number): string[] {
   try {
     const log = readLog(join(work, logName), since);
     const mounts = /\/tmp\/\.criu\.mntns\.\w{6}(?=\/)/.exec(log)?.[0]; // criu/mount.c

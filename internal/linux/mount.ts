@@ -69,6 +69,8 @@ function enslave(mountpoint: string): void {
 
 /** One line of /proc/PID/mountinfo (proc(5)). */
 export interface MountInfo {
+  /** Major and minor number of the file system, `8:1`. */
+  readonly device: string;
   /** The directory of the file system that is shown. */
   readonly root: string;
   readonly mountpoint: string;
@@ -89,9 +91,10 @@ export function parseMountInfo(text: string): MountInfo[] {
     .filter((line) => line !== "")
     .map((line) => {
       const [before = "", after = ""] = line.split(" - ", 2);
-      const [, , , root = "", mountpoint = ""] = before.split(" ");
+      const [, , device = "", root = "", mountpoint = ""] = before.split(" ");
       const [fstype = "", , options = ""] = after.split(" ");
       return {
+        device,
         root: unescapeOctal(root),
         mountpoint: unescapeOctal(mountpoint),
         fstype,

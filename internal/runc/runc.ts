@@ -1,6 +1,6 @@
 /** What thaw does not do, runc does: executes runc in thaw's place. @module */
 
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { ThawError } from "../errors/errors.ts";
 import { executeInstead } from "../linux/exec.ts";
@@ -16,13 +16,22 @@ export function handToRunc(word: string): never {
   return executeInstead(findRunc(word));
 }
 
+/** What every executable that Bun has made holds. */
+const BUNS_MARK = "---- Bun! ----";
+
+/**
+ * Whether a file is thaw, or another copy or version of it: two of them, both called runc, would
+ * execute each other for ever. Only what is about as large is read.
+ */
+function isThaw(file: string): boolean {
+  const self = statSync("/proc/self/exe");
+  const { dev, ino, size } = statSync(file);
+  if (dev === self.dev && ino === self.ino) return true;
+  return size > self.size / 2 && readFileSync(file).includes(BUNS_MARK);
+}
+
 /** `THAW_RUNC`, else the first runc on PATH that is not thaw itself under that name. */
 function findRunc(word: string): string {
-  const self = statSync("/proc/self/exe");
-  const isThaw = (file: string) => {
-    const { dev, ino } = statSync(file);
-    return dev === self.dev && ino === self.ino;
-  };
   const named = process.env["THAW_RUNC"] ?? "";
   if (named !== "") {
     const file = resolve(named);

@@ -1,7 +1,7 @@
 /** The manual pages: what the tables say, and around it what is written here. @module */
 
 import { type Command, shownCommands } from "../../cmd/command.ts";
-import { commands } from "../../cmd/commands.ts";
+import { commands, handedToRunc } from "../../cmd/commands.ts";
 import { globalFlags } from "../../cmd/globals.ts";
 import { argument, examples, flagList, list, type Page, plain, sentence } from "./mdoc.ts";
 
@@ -74,8 +74,8 @@ const SIGNALS = [
   "passes the signals it gets on to it.",
   ".Dv SIGKILL",
   "may leave the container's directory in the state root and empty cgroups, never a mount:",
-  ".Dq runc delete -f ID",
-  "removes the directory; the next restore of that ID uses the cgroups, and they go with it.",
+  ".Dq thaw delete -f ID",
+  "clears them away, and the half-made container of a CRIU that was killed too.",
 ];
 
 const CHECKPOINT_SIGNALS = [
@@ -224,7 +224,11 @@ function overview(): Page {
           "A flag is written with one dash or two; its value follows after",
           ".Sq =",
           "or as the next argument.",
-          "Flags may stand before and after the other arguments;",
+          "Flags may stand before and after the other arguments, of",
+          ".Cm exec",
+          "and",
+          ".Cm ps",
+          "before the ID only: what follows it is another program's.",
           ".Sq --",
           "ends them.",
           "The commands are:",
@@ -235,7 +239,15 @@ function overview(): Page {
             ]),
           ),
           ".Pp",
-          "The global options, accepted by every command:",
+          "These are left to",
+          ".Xr runc 8 ,",
+          "which is executed in thaw's place, with everything thaw was given",
+          ".Pq see Ev THAW_RUNC :",
+          ...list(
+            Object.entries(handedToRunc).map(([name, text]) => [`Cm ${name}`, [sentence(text)]]),
+          ),
+          ".Pp",
+          "The global options, accepted by every command of thaw's:",
           ...flagList(globalFlags),
         ],
       ],
@@ -262,7 +274,9 @@ function overview(): Page {
           ".Cm restore",
           "without",
           ".Fl -detach",
-          "exits with the status of the container.",
+          "exits with the status of the container,",
+          ".Cm exec",
+          "with that of the program, or 255.",
         ],
       ],
       [

@@ -1,14 +1,20 @@
 /** Flag by flag: what the rows say of each. @module */
 
 import { checkpointCommand } from "../../cmd/checkpoint.ts";
+import { deleteCommand } from "../../cmd/delete.ts";
+import { eventsCommand } from "../../cmd/events.ts";
 import { execCommand } from "../../cmd/exec.ts";
 import type { Flags } from "../../cmd/flags.ts";
 import { globalFlags } from "../../cmd/globals.ts";
+import { killCommand } from "../../cmd/kill.ts";
+import { listCommand } from "../../cmd/list.ts";
+import { psCommand } from "../../cmd/ps.ts";
 import { restoreCommand } from "../../cmd/restore.ts";
+import { updateCommand } from "../../cmd/update.ts";
 import { commandOf, type KindRow } from "./row.ts";
 import { TABLE } from "./table.ts";
 
-/** What runc 1.3 has; the table's test reads it from `runc restore --help`. */
+/** What runc 1.3 has; the table's test reads it from `runc COMMAND --help`. */
 export const RUNC_FLAGS = {
   restore: [
     ...["console-socket", "image-path", "work-path", "tcp-established", "ext-unix-sk", "shell-job"],
@@ -25,9 +31,20 @@ export const RUNC_FLAGS = {
     ...["process", "detach", "pid-file", "process-label", "apparmor", "no-new-privs", "cap"],
     ...["preserve-fds", "cgroup", "ignore-paused"],
   ],
+  list: ["format", "quiet"],
+  ps: ["format"],
+  kill: [],
+  delete: ["force"],
+  events: ["interval", "stats"],
+  update: [
+    ...["resources", "blkio-weight", "cpu-period", "cpu-quota", "cpu-burst", "cpu-share"],
+    ...["cpu-rt-period", "cpu-rt-runtime", "cpuset-cpus", "cpuset-mems"],
+    ...["memory", "cpu-idle", "memory-reservation", "memory-swap"],
+    ...["pids-limit", "l3-cache-schema", "mem-bw-schema"],
+  ],
   global: ["debug", "log", "log-format", "root", "systemd-cgroup", "rootless", "help", "version"],
   /** Taken, and not in its help. */
-  hidden: ["criu"],
+  hidden: ["criu", "all", "kernel-memory", "kernel-memory-tcp"],
 } as const;
 
 /** A flag of thaw's, and how it compares. */
@@ -41,25 +58,33 @@ export interface FlagEntry {
   readonly runc: boolean;
 }
 
-/** The flags of a command, or the global ones. */
-export type Which = "restore" | "checkpoint" | "exec" | "global";
+/** A command that has flags, or the flags before the command. */
+export type Which = Exclude<keyof typeof RUNC_FLAGS, "hidden">;
 
 /** Those flags by name. */
 export const THAW_FLAGS: Readonly<Record<Which, Flags>> = {
   restore: restoreCommand.flags,
   checkpoint: checkpointCommand.flags,
   exec: execCommand.flags,
+  list: listCommand.flags,
+  ps: psCommand.flags,
+  kill: killCommand.flags,
+  delete: deleteCommand.flags,
+  events: eventsCommand.flags,
+  update: updateCommand.flags,
   global: globalFlags,
 };
 
-/** They, in the order of help. */
+/** The commands that have flags. */
+export const COMMANDS = (Object.keys(THAW_FLAGS) as Which[]).filter((which) => which !== "global");
+
+/** Flags in the order of help. */
 export function flagEntries(which: Which, table = TABLE): FlagEntry[] {
   const flags = THAW_FLAGS[which];
   const known: readonly string[] = [...RUNC_FLAGS[which], ...RUNC_FLAGS.hidden];
   return Object.entries(flags).map(([name, flag]) => {
     const rows = table.filter(
-      (row: KindRow) =>
-        row.of?.includes(name) && (which === "global" || commandOf(row.kind) === which),
+      (row: KindRow) => row.of?.includes(name) && (which === "global" || commandOf(row) === which),
     );
     const alias = "alias" in flag ? `-${flag.alias}, ` : "";
     return {

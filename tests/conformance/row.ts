@@ -13,12 +13,30 @@ export const KINDS = [
   "cgroup",
   "checkpoint",
   "exec",
+  "life",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The command that rows of a kind try. */
-export function commandOf(kind: Kind): "restore" | "checkpoint" | "exec" {
-  return kind === "checkpoint" || kind === "exec" ? kind : "restore";
+/** The commands that rows of kind `life` try. */
+export const LIFE = [
+  "state",
+  "list",
+  "ps",
+  "pause",
+  "resume",
+  "kill",
+  "delete",
+  "events",
+  "update",
+  "features",
+] as const;
+
+/** A command that rows try. */
+export type CommandName = "restore" | "checkpoint" | "exec" | (typeof LIFE)[number];
+
+/** The command that a row tries. */
+export function commandOf({ kind, command }: Pick<KindRow, "kind" | "command">): CommandName {
+  return command ?? (kind === "checkpoint" || kind === "exec" ? kind : "restore");
 }
 
 /** Which runtime is tried. */
@@ -60,7 +78,9 @@ export type Says = string | RegExp | readonly (string | RegExp)[];
 export interface Row {
   /** What is tried, after the command and "with"; unique in its kind. */
   readonly name: string;
-  /** Flags it is about, without dashes; each flag of restore's, checkpoint's and exec's is in some row. */
+  /** What is tried, in rows of kind `life`. */
+  readonly command?: CommandName;
+  /** Flags it is about, without dashes; each flag of thaw's is in some row. */
   readonly of?: readonly string[];
   /** What is restored; by default a shell that sleeps. */
   readonly checkpoint?: CheckpointName;
@@ -84,6 +104,8 @@ export interface Row {
   readonly criu?: true;
   /** True: thaw fails when the work path is made and CRIU has started, without a word to CRIU. */
   readonly late?: true;
+  /** True: `make` has started a container, which is removed when the command has succeeded. */
+  readonly runs?: true;
   /** Only without `--log`; by default a row that ends early runs with a log in text and in JSON too. */
   readonly once?: true;
   /** Does what thaw's message asks for; thaw restores then. */

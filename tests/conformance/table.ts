@@ -7,6 +7,7 @@ import { configRows } from "./rows/config.ts";
 import { execRows } from "./rows/exec.ts";
 import { hostRows } from "./rows/host.ts";
 import { imageRows } from "./rows/image.ts";
+import { lifeRows } from "./rows/life.ts";
 import { namespaceRows } from "./rows/namespace.ts";
 import { syntaxRows } from "./rows/syntax.ts";
 
@@ -19,6 +20,7 @@ const BY_KIND: Readonly<Record<Kind, readonly Row[]>> = {
   cgroup: cgroupRows,
   checkpoint: checkpointRows,
   exec: execRows,
+  life: lifeRows,
 };
 
 /** The table: kind by kind. */

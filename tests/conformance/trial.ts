@@ -112,7 +112,8 @@ export class Trial implements Disposable {
         ? changes(before.traces, after.traces)
         : changes([...before.traces, ...before.files], [...after.traces, ...after.files]);
     // A container that ran takes its cgroup along, even one that was there before.
-    const left = found.filter((line) => ran.status !== 0 || !line.startsWith(REMOVED_WITH));
+    const removed = this.#row.runs ? "gone: " : REMOVED_WITH;
+    const left = found.filter((line) => ran.status !== 0 || !line.startsWith(removed));
     const outcome = this.#outcome(ran, form, log, hung, container);
     const errors = outcome.log.filter(({ level }) => level === "error");
     const message = errors.at(-1)?.message ?? outcome.stderr.at(-1) ?? "";
@@ -183,7 +184,7 @@ export class Trial implements Disposable {
       throw new Error(`the log holds lines that are no records: ${text}`);
     return {
       status: hung ? undefined : ran.status,
-      stdout: this.#normal(ran.stdout),
+      stdout: withoutPids(this.#normal(ran.stdout)),
       stderr: stderr.rest,
       log: [...normal(records), ...normal(stderr.records)],
       ...(container === undefined ? {} : { container }),
@@ -221,6 +222,15 @@ export class Trial implements Disposable {
     this.#row.clean?.(this.given);
     this.given.lab[Symbol.dispose]();
   }
+}
+
+/** What state, list and ps print, without pids and times, and as if these were of one length. */
+function withoutPids(text: string): string {
+  return text
+    .replaceAll(/("pid": ?)[1-9]\d*/g, "$1N")
+    .replaceAll(/^\[[\d,]+\]$/gm, (pids) => pids.replaceAll(/\d+/g, "N"))
+    .replaceAll(/(\$ID +)[1-9]\d* +/g, "$1N ")
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z *|CREATED +/g, "TIME ");
 }
 
 function changes(before: readonly string[], after: readonly string[]): string[] {

@@ -114,6 +114,8 @@ const OFFERS: readonly (readonly [string, readonly string[]])[] = [
   ["thaw restore --bundle /b --no-p", ["--no-pivot"]],
   ["thaw restore --tcp", ["--tcp-established", "--tcp-close"]],
   ["thaw restore c1 --tcp-c", ["--tcp-close"]],
+  ["thaw list --format ", ["table", "json"]],
+  ["thaw ps -f j", ["json"]],
   ["thaw completion ", ["bash", "zsh", "fish"]],
   ["thaw completion z", ["zsh"]],
   ["thaw help rest", ["restore"]],

@@ -2,7 +2,7 @@
 
 import { afterAll, expect, test } from "bun:test";
 import { Checkpoints } from "../conformance/checkpoints.ts";
-import { flagEntries, RUNC_FLAGS, THAW_FLAGS } from "../conformance/flags.ts";
+import { COMMANDS, flagEntries, RUNC_FLAGS, THAW_FLAGS } from "../conformance/flags.ts";
 import { differences } from "../conformance/outcome.ts";
 import type { KindRow, Says } from "../conformance/row.ts";
 import { commandOf } from "../conformance/row.ts";
@@ -58,7 +58,7 @@ function expectThaw(row: KindRow, { outcome, message, criu, left }: Tried, form:
 }
 
 for (const row of TABLE) {
-  test(`${row.kind}: ${commandOf(row.kind)} with ${row.name}`, () => {
+  test(`${row.kind}: ${commandOf(row)} with ${row.name}`, () => {
     for (const form of forms(row)) {
       using thaw = new Trial(row, "thaw", checkpoints);
       using runc = new Trial(row, "runc", checkpoints);
@@ -81,10 +81,10 @@ for (const row of TABLE) {
 }
 
 test("every flag of thaw's is in a row, and every row has a name of its own", () => {
-  const names = TABLE.map(({ kind, name }) => `${kind} ${name}`);
+  const names = TABLE.map((row) => `${row.kind} ${commandOf(row)} ${row.name}`);
   expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
-  for (const command of ["restore", "checkpoint", "exec"] as const) {
-    const rows = TABLE.filter(({ kind }) => commandOf(kind) === command);
+  for (const command of COMMANDS) {
+    const rows = TABLE.filter((row) => commandOf(row) === command);
     const covered = new Set(rows.flatMap((row) => row.of ?? []));
     const own = Object.keys(THAW_FLAGS[command]);
     const all = [...Object.keys(THAW_FLAGS.global), ...own];
@@ -96,21 +96,19 @@ test("every flag of thaw's is in a row, and every row has a name of its own", ()
 
 test("every flag of runc's is one of thaw's", () => {
   const inHelp = (...argv: string[]) =>
-    [...must(run(["runc", ...argv, "--help"])).stdout.matchAll(/^ +--([a-z-]+)/gm)].map(
+    [...must(run(["runc", ...argv, "--help"])).stdout.matchAll(/^ +--([a-z0-9-]+)/gm)].map(
       ([, name]) => name,
     );
-  for (const command of ["restore", "checkpoint", "exec"] as const)
+  for (const command of COMMANDS)
     expect(inHelp(command).sort()).toEqual([...RUNC_FLAGS[command]].sort());
   expect(inHelp().sort()).toEqual([...RUNC_FLAGS.global].sort());
-  for (const which of ["restore", "checkpoint", "exec", "global"] as const) {
+  for (const which of [...COMMANDS, "global"] as const) {
     const names = flagEntries(which).map(({ name }) => name.replace(/^.*--/, ""));
     const theirs: readonly string[] = RUNC_FLAGS[which];
     expect(theirs.filter((name) => !names.includes(name))).toEqual([]);
   }
   // What runc does not have differs for a reason.
-  const every = (["restore", "checkpoint", "exec", "global"] as const).flatMap((which) =>
-    flagEntries(which),
-  );
+  const every = ([...COMMANDS, "global"] as const).flatMap((which) => flagEntries(which));
   const own = every.filter(({ runc }) => !runc);
   expect(own.filter(({ differs }) => differs.length === 0)).toEqual([]);
 });

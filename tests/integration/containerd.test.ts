@@ -47,11 +47,16 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
   };
   const RESTORE = ["container", "restore", "--live", "--rw"];
 
-  test("a container's life", () => {
+  test("a container's life", async () => {
     ctr("run", "-d", "--runc-binary", containerd.recorder.path, IMAGE, "life");
     document("`ctr run -d`");
     expect(ctr("task", "exec", "--exec-id", "e", "life", "echo", "hello").stdout).toBe("hello\n");
     document("`ctr task exec`");
+    const screen = join(lab.path, "exec.screen");
+    const exec = ["task", "exec", "-t", "--exec-id", "t", "life", "sh", "-c", "'tty; exit 7'"];
+    await containerd.onTerminal(exec, screen).exited;
+    expect(readFileSync(screen, "utf8")).toMatch(/^\/dev\/pts\/\d+\r$/m);
+    document("`ctr task exec -t`");
     expect(ctr("task", "metrics", "life").stdout).toContain("memory.");
     document("`ctr task metrics`");
     ctr("task", "pause", "life");
@@ -61,9 +66,34 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
     document("`ctr task pause`, `resume`");
     expect(ctr("task", "ps", "life").stdout).toContain(String(containerd.task("life")?.pid));
     document("`ctr task ps`");
+    await containerd.update("life", { memory: { limit: 64 << 20 } });
+    document(
+      `\`Tasks.Update\`${suite === "bookworm" ? " of 1.6" : ""}, as by nerdctl and Kubernetes`,
+    );
+    expect(ctr("task", "metrics", "life").stdout).toMatch(/memory\.\w*limit\w* +67108864/);
     containerd.end("life");
     document("`ctr task kill`, `delete`");
   });
+
+  test("every process of a container is killed", () => {
+    start("all");
+    ctr("task", "kill", "--all", "-s", "KILL", "all");
+    waitFor(() => containerd.task("all")?.status === "STOPPED", "it to stop");
+    expect(ctr("task", "delete", "all").stderr).toContain("exit code 137");
+    ctr("container", "delete", "all");
+    document("`ctr task kill --all`, `delete`");
+  });
+
+  // Not in containerd 1.6.
+  if (suite === "sid")
+    test("containerd asks what the runtime supports", () => {
+      const runtime = ["--runc-binary", containerd.recorder.path];
+      const { stdout } = ctr("plugins", "inspect-runtime", ...runtime);
+      expect(JSON.parse(stdout).Features.annotations).toMatchObject({
+        "org.opencontainers.runc.checkpoint.enabled": "true",
+      });
+      document("`ctr plugins inspect-runtime`");
+    });
 
   test("task checkpoint leaves the task running, or ends it", () => {
     start("task");
@@ -174,6 +204,27 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
     containerd.recorder.use(THAW);
     containerd.end("back");
     ctr("image", "delete", "localhost/ck:mixed");
+  });
+
+  test("a container of the runc on PATH is restored by a thaw of that name in front of it", () => {
+    const name = "/usr/local/sbin/runc";
+    const run = (id: string) => {
+      ctr("run", "-d", IMAGE, id);
+      counts(id, 0);
+    };
+    run("nameless");
+    const image = "localhost/ck:nameless";
+    ctr("container", "checkpoint", "--rw", "--image", "--task", "nameless", image);
+    const reached = containerd.count("nameless");
+    containerd.end("nameless");
+    must(containerd.host.run(["ln", "-s", THAW, name]));
+    expect(must(containerd.host.run(["runc", "--version"])).stdout).toStartWith("thaw version");
+    ctr(...RESTORE, "back", image);
+    counts("back", reached);
+    containerd.end("back");
+    run("again"); // the real one is found behind it
+    containerd.end("again");
+    must(containerd.host.run(["rm", name]));
   });
 
   // Takes its time, so that people can follow; one version will do.

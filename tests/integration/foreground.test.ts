@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Bundle, Lab, THAW, waitFor } from "../support/lab.ts";
+import { type Bundle, Lab, must, run, THAW, waitFor } from "../support/lab.ts";
 
 /** Runs a container in the foreground, so that it has pipes, and checkpoints it. */
 function checkpointedForeground(lab: Lab, bundle: Bundle, id: string): string {
@@ -145,36 +145,69 @@ test("an init that is killed while CRIU still works on it ends the restore", asy
   expect(existsSync(join(lab.root, id))).toBe(false);
 });
 
-test("a terminal in the foreground: size, keys, output as it is, and settings put back", async () => {
+/** Runs a command line on a terminal of its own; script(1) gives it, its own input is a pipe of ours. */
+const onTerminal = (command: string) =>
+  Bun.spawn(["script", "-qec", `stty rows 41 cols 121; ${command}`, "/dev/null"], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, TERM: "dumb" },
+  });
+
+/** Checkpoints a container that has run on a terminal. */
+function checkpointedOnTerminal(lab: Lab, bundle: Bundle, id: string): string {
+  const first = onTerminal(`runc --root ${lab.root} run --bundle ${bundle.path} ${id}`);
+  const ready = () => existsSync(join(bundle.rootfs, "tmp/n")) && lab.status(id) === "running";
+  waitFor(ready, "the container");
+  const image = lab.checkpoint(id);
+  first.kill("SIGKILL");
+  return image;
+}
+
+const ECHO =
+  'echo > /tmp/n; while read line; do echo "got $line $(/bin/busybox stty size)"; [ "$line" = stop ] && exit 6; done';
+
+test("a terminal's settings are put back when thaw is killed, too", async () => {
   using lab = new Lab();
-  const script =
-    'echo > /tmp/n; while read line; do echo "got $line $(/bin/busybox stty size)"; [ "$line" = stop ] && exit 6; done';
-  const bundle = lab.bundle(script, (config) => {
+  const bundle = lab.bundle(ECHO, (config) => {
     config.process.terminal = true;
   });
   const id = lab.id();
-  // script(1) gives a terminal; its own input is a pipe of ours.
-  const onTerminal = (command: string) =>
-    Bun.spawn(["script", "-qec", `stty rows 41 cols 121; ${command}`, "/dev/null"], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "pipe",
-      env: { ...process.env, TERM: "dumb" },
-    });
-  const first = onTerminal(`runc --root ${lab.root} run --bundle ${bundle.path} ${id}`);
-  waitFor(
-    () => existsSync(join(bundle.rootfs, "tmp/n")) && lab.status(id) === "running",
-    "the container",
-  );
-  const image = lab.checkpoint(id);
-  first.kill("SIGKILL");
+  const image = checkpointedOnTerminal(lab, bundle, id);
+  const noted = (name: string) => readFileSync(join(lab.path, name), "utf8").trim();
+  const note = (name: string, command: string) => `${command} > ${join(lab.path, name)}`;
+  const restore = `sh -c '${note("pid", "echo $$")}; exec "$@"' sh ${restoreArgv(lab, bundle, image, id).join(" ")}`;
+  const lines = [note("tty", "tty"), note("before", "stty -g"), restore, "sleep 0.5"];
+  const child = onTerminal([...lines, note("after", "stty -g")].join("; "));
+  running(lab, id);
+  const raw = () => must(run(["stty", "-F", noted("tty"), "-a"])).stdout.includes("-icanon");
+  waitFor(raw, "raw mode");
+  process.kill(Number(noted("pid")), "SIGKILL");
+  await child.exited;
+  expect(noted("after")).toBe(noted("before"));
+});
+
+test("a terminal in the foreground: size, keys, output as it is, and settings put back", async () => {
+  using lab = new Lab();
+  const bundle = lab.bundle(ECHO, (config) => {
+    config.process.terminal = true;
+  });
+  const id = lab.id();
+  const image = checkpointedOnTerminal(lab, bundle, id);
   const restore = restoreArgv(lab, bundle, image, id).join(" ");
+  const settings = (name: string) => readFileSync(join(lab.path, name), "utf8");
   const child = onTerminal(
-    `stty -a > ${lab.path}/before; ${restore}; s=$?; stty -a > ${lab.path}/after; exit $s`,
+    `tty > ${lab.path}/tty; stty -g > ${lab.path}/before; ${restore}; s=$?; stty -g > ${lab.path}/after; exit $s`,
   );
   running(lab, id);
   await Bun.sleep(300);
   child.stdin.write("hello\r");
+  await child.stdin.flush();
+  await Bun.sleep(500);
+  // Whoever changes the size of the window has the kernel send SIGWINCH.
+  must(run(["stty", "-F", settings("tty").trim(), "rows", "50", "cols", "70"]));
+  await Bun.sleep(300);
+  child.stdin.write("again\r");
   await child.stdin.flush();
   await Bun.sleep(500);
   child.stdin.write("stop\r");
@@ -182,7 +215,7 @@ test("a terminal in the foreground: size, keys, output as it is, and settings pu
   const out = await new Response(child.stdout).text();
   expect(await child.exited).toBe(6);
   expect(out).toContain("got hello 41 121\r\n");
+  expect(out).toContain("got again 50 70\r\n");
   expect(out).not.toContain("\r\r\n");
-  const settings = (name: string) => readFileSync(join(lab.path, name), "utf8");
   expect(settings("after")).toBe(settings("before"));
 });

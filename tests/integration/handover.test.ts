@@ -1,7 +1,15 @@
 /** What thaw leaves to runc: runc finds everything as if it had been called itself. */
 
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { Lab, must, type Ran, run, THAW, waitFor } from "../support/lab.ts";
 
@@ -93,6 +101,21 @@ test("thaw under the name of runc finds the real one behind it", () => {
   const { status, stdout } = run(["runc", "spec", "--help"], { env });
   expect(status).toBe(0);
   expect(stdout).toContain("create a new specification file");
+});
+
+test("copies of thaw under the name of runc do not execute each other for ever", () => {
+  const copies = ["a", "b"].map((name) => {
+    mkdirSync(join(lab.path, name));
+    copyFileSync(THAW, join(lab.path, name, "runc"));
+    return join(lab.path, name);
+  });
+  const spec = (path: string) =>
+    run(["runc", "spec", "--help"], { env: { PATH: path }, timeout: 10_000 });
+  const found = spec(`${copies.join(":")}:${process.env["PATH"]}`);
+  expect(found.stdout).toContain("create a new specification file");
+  expect(spec(copies.join(":")).stderr).toContain("there is none on PATH");
+  const env = { THAW_RUNC: join(copies[0] ?? "", "runc") };
+  expect(run([THAW, "spec"], { env }).stderr).toContain("is thaw itself");
 });
 
 test("without a runc there is one clear error, in the log too", () => {

@@ -180,8 +180,16 @@ test("every error names the container, and to run thaw as root where that is mis
     expect(stderr).toContain(id);
   }
   expect(says(nobody, "list").stderr).toContain("permission denied; run thaw as root");
-  for (const line of ["resume ID", "delete ID", "kill ID 99", "update --memory 5x ID"])
-    expect(says([thaw], line)).toMatchObject({ status: 1, stderr: expect.stringContaining(id) });
+  const wrong = ["kill ID 99", "update --memory 5x ID", "restore -b /nonexistent ID"];
+  const more = ["checkpoint --parent-path /x ID", "exec ID /nonexistent", "exec --cwd x ID sh"];
+  for (const line of ["resume ID", "delete ID", ...wrong, ...more])
+    expect(says([thaw], line)).toMatchObject({
+      status: line.startsWith("exec") ? 255 : 1,
+      stderr: expect.stringContaining(id),
+    });
+  // What cannot be an id breaks no line.
+  const logged = says([thaw, "--log", join(lab.path, "log")], "state a\nb").stderr;
+  expect(logged).toMatch(/^invalid container ID format; .*; container "a\\nb"\n$/);
   lab.delete(id);
   for (const line of ABOUT_ONE.filter((one) => !one.includes("-f")))
     expect(says([thaw], line)).toMatchObject({ status: 1, stderr: expect.stringContaining(id) });

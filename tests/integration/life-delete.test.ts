@@ -12,6 +12,7 @@ import {
   rmdirSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -227,6 +228,38 @@ test("whatever a killed restore and its mad criu leave is ended and removed", as
   expect([files(bundle), traces(lab)]).toEqual(before);
   ended(lab.restore(bundle, image, id));
   ended(lab.thaw(["delete", "-f", id]));
+});
+
+test("the mad criu of a killed runc is ended, with all that it has made", async () => {
+  using lab = new Lab();
+  const bundle = steadyBundle(lab);
+  const [id, other] = [lab.id(), lab.id()];
+  const image = lab.checkpointed(bundle, id);
+  // Another one in the same root filesystem is nobody's to end.
+  const beside = lab.bundle(undefined, (config) => {
+    config.root.path = bundle.rootfs;
+    config.process.args = ["/bin/busybox", "sleep", "100000"];
+  });
+  lab.start(beside, other, "bin/busybox");
+  const before = [files(bundle), traces(lab)];
+  const pages = join(image, "pages-1.img");
+  const whole = readFileSync(pages);
+  truncateSync(pages, 4096);
+  const work = join(lab.path, "work");
+  const paths = ["--image-path", image, "--work-path", work];
+  const argv = ["runc", "--root", lab.root, "restore", "-d", "-b", bundle.path, ...paths, id];
+  await using runc = Bun.spawn(argv, { stdio: ["ignore", "ignore", "ignore"] });
+  const isAt = (text: string) => readFileSync(join(work, "restore.log"), "utf8").includes(text);
+  waitFor(() => existsSync(join(work, "restore.log")) && isAt("restorer"), "criu to go mad");
+  await Bun.sleep(500);
+  runc.kill("SIGKILL");
+  await runc.exited;
+  ended(lab.thaw(["delete", "-f", id]));
+  expect([files(bundle), traces(lab)]).toEqual(before);
+  expect(lab.status(other)).toBe("running");
+  expect(readdirSync(work)).toEqual(["restore.log"]);
+  writeFileSync(pages, whole);
+  ended(lab.restore(bundle, image, id));
 });
 
 test("a cgroup that belongs to another container by now is not touched", async () => {

@@ -166,7 +166,7 @@ test("LSM labels, RDT and time offsets give runc's state and runc's refusals", (
         config?.time_offsets,
       ]);
     expect(fields(thaw.config)).toBe(fields(runc.config));
-    const reason = ({ stderr }: Ran) => /level=error msg=.*/.exec(stderr)?.[0];
+    const reason = ({ stderr }: Ran) => /level=error msg=("[^;"]*)/.exec(stderr)?.[0];
     expect(reason(thaw)).toBe(reason(runc));
   }
 });

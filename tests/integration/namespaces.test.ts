@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { countsOn, type Json, Lab, must, networkNamespace, run } from "../support/lab.ts";
+import { Host } from "../support/host.ts";
+import { countsOn, type Json, Lab, must, networkNamespace, run, THAW } from "../support/lab.ts";
 
 const setPath = (config: Json, type: string, path: string) => {
   const found = config.linux.namespaces.find((ns: Json) => ns.type === type);
@@ -148,6 +149,27 @@ test("the annotation org.criu.config names CRIU's configuration file", () => {
     "Will dump/restore TCP connections",
   );
   lab.delete(id);
+});
+
+test("without the annotation CRIU reads /etc/criu/runc.conf, and with an empty one nothing", () => {
+  using lab = new Lab();
+  using host = new Host();
+  host.write("/etc/criu/runc.conf", "tcp-established\n");
+  const bundle = lab.bundle();
+  const id = lab.id();
+  const image = lab.checkpointed(bundle, id);
+  const reads = () => {
+    const argv = ["restore", "-d", "--bundle", bundle.path, "--image-path", image, id];
+    must(host.run([THAW, "--root", lab.root, ...argv]));
+    must(host.run([THAW, "--root", lab.root, "delete", "--force", id]));
+    const log = readFileSync(join(image, "restore.log"), "utf8");
+    return log.includes("Will dump/restore TCP connections");
+  };
+  expect(reads()).toBe(true);
+  bundle.edit((config) => {
+    config.annotations = { "org.criu.config": "" };
+  });
+  expect(reads()).toBe(false);
 });
 
 test("a container run with NOTIFY_SOCKET is restored with NOTIFY_SOCKET", () => {

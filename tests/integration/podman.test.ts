@@ -65,8 +65,35 @@ describe.each([...SUITES])("Podman of Debian %s", (suite) => {
     podman("top", "life");
     podman("stats", "--no-stream", "life");
     document("`podman top`, `stats`");
+    podman("update", "--memory", "64m", "life");
+    document("`podman update --memory`");
     engine.end("life");
     document("`podman rm --force --time 0`");
+  });
+
+  test("a container with a terminal, and a terminal in one", () => {
+    engine.start("screen", ["--network", "none", "--tty"]);
+    document("`podman run -d --tty`");
+    expect(podman("exec", "--tty", "screen", "busybox", "tty").stdout).toMatch(
+      /^\/dev\/pts\/\d+\r\n$/,
+    );
+    document(`\`podman exec --tty\`${suite === "bookworm" ? " of 4.3" : ""}`);
+    engine.end("screen");
+  });
+
+  test("a container is stopped, killed, and started again", () => {
+    start("ends");
+    // conmon has Podman clean up after it.
+    const gone = () => status("ends") === "exited" && engine.recorder.called("delete --force");
+    podman("stop", "--time", "1", "ends");
+    waitFor(gone, "it to stop");
+    document("`podman stop --time 1`");
+    podman("start", "ends");
+    document("`podman start`");
+    podman("kill", "ends");
+    waitFor(gone, "it to stop");
+    document("`podman kill`");
+    engine.end("ends");
   });
 
   test("a container goes and comes back", () => {
@@ -164,6 +191,32 @@ describe.each([...SUITES])("Podman of Debian %s", (suite) => {
     waitFor(() => get(18089) === "hello\n", "an answer on another port");
     engine.end("web2");
     podman("network", "rm", "web");
+  });
+
+  test("a container of a pod comes back into a pod, and its namespaces", () => {
+    const cgroup = ["--cgroup-parent", `/${lab.path.slice(5)}-podman`];
+    const shared = ["--share", "ipc,net,uts", "--network", "none", "--infra-image", IMAGE];
+    const pod = podman("pod", "create", ...cgroup, ...shared).stdout.trim();
+    podman("run", "-d", "--pod", pod, "--name", "member", IMAGE);
+    counts("member", 0);
+    const archive = file("member.tar");
+    podman(...CHECKPOINT, "--export", archive, "member");
+    podman("rm", "member");
+    engine.recorder.take();
+    podman(...RESTORE, "--import", archive, "--pod", pod);
+    document("`podman container restore --import --pod`");
+    counts("member", 1);
+    const namespaces = (name: string) =>
+      podman(
+        "exec",
+        name,
+        "sh",
+        "-c",
+        "for n in ipc net uts; do busybox readlink /proc/1/ns/$n; done",
+      ).stdout;
+    const infra = podman("pod", "inspect", "--format", "{{.InfraContainerID}}", pod).stdout.trim();
+    expect(namespaces("member")).toBe(namespaces(infra));
+    podman("pod", "rm", "--force", "--time", "0", pod);
   });
 
   test("a restore that fails says why, and the container can be restored afterwards", () => {

@@ -36,6 +36,11 @@ export class Recorder {
     this.#host.write(this.path, `#!/bin/sh\n${note}\nexec '${runtime}' "$@"\n`, 0o755);
   }
 
+  /** Whether a call with these words has been made since then. */
+  called(words: string): boolean {
+    return existsSync(this.#calls) && readFileSync(this.#calls, "utf8").includes(words);
+  }
+
   /**
    * The calls since the last time, without global options; paths are `…`, ids `ID`. What is called
    * again at once, as containerd does with a resume that fails, is there once.
@@ -55,7 +60,7 @@ function simplify(line: string): string {
     .map((word) => word.replace(/^(--\w+=)?\/.*/, "$1…"));
   // The id comes last, and before the signal of kill.
   const at = words[0] === "kill" ? words.length - 2 : words.length - 1;
-  if (words[at] !== "--help") words[at] = "ID";
+  if (at > 0 && !words[at]?.startsWith("--")) words[at] = "ID";
   return words.join(" ");
 }
 

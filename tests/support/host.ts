@@ -58,7 +58,7 @@ export class Host implements Disposable {
   constructor(suite?: Suite, env: Record<string, string> = {}) {
     this.#env = {
       ...env,
-      PATH: `${suite ? programs(suite) : "/usr/local/bin"}:${process.env["PATH"]}`,
+      PATH: `/usr/local/sbin:${suite ? programs(suite) : "/usr/local/bin"}:${process.env["PATH"]}`,
     };
     const namespaces = ["-m", "-n", "-p", "--propagation", "private", "--mount-proc"];
     const unshare = ["unshare", ...namespaces, "--fork", "--kill-child", "sh", "-c", INIT];

@@ -509,7 +509,7 @@ const GLOBAL_ROWS: readonly Row[] = [
   {
     name: "an empty --log, which is standard error",
     of: ["log"],
-    make: words("--log= --log-format=json restore -b /nonexistent c1"),
+    make: words("--log= --log-format=json restore -b /nonexistent nonexistent"),
     status: 1,
     once: true,
     says: /chdir \/nonexistent: no such file or directory/,
@@ -517,7 +517,7 @@ const GLOBAL_ROWS: readonly Row[] = [
   {
     name: "--log-format json without --log",
     of: ["log-format"],
-    make: words("--log-format json restore -b /nonexistent c1"),
+    make: words("--log-format json restore -b /nonexistent nonexistent"),
     status: 1,
     once: true,
     says: /^\{"level":"error","msg":"chdir \/nonexistent: no such file or directory","time":/,

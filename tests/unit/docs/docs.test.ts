@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { shownCommands } from "../../../cmd/command.ts";
-import { commands } from "../../../cmd/commands.ts";
+import { commands, handedToRunc } from "../../../cmd/commands.ts";
 import { globalFlags } from "../../../cmd/globals.ts";
 import { DUMP_RULES } from "../../../internal/criu/dump-rules.ts";
 import { RULES } from "../../../internal/criu/rules.ts";
@@ -67,6 +67,11 @@ describe("manual pages", () => {
 
   test("there is one for each command, and no other", () => {
     expect(readdirSync(join(root, "docs/man")).sort()).toEqual(names.map((n) => `${n}.8`).sort());
+  });
+
+  test("thaw(8) tells of what is left to runc, too", () => {
+    for (const name of Object.keys(handedToRunc))
+      expect(read("docs/man/thaw.8")).toContain(`.It Cm ${name}\n`);
   });
 
   const mandoc = Bun.which("mandoc") === null;

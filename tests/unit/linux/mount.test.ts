@@ -15,12 +15,14 @@ test("parseMountInfo() reads root, mount point, type and super options", () => {
   ].join("\n");
   expect(parseMountInfo(text)).toEqual([
     {
+      device: "98:0",
       root: "/mnt1",
       mountpoint: "/mnt2",
       fstype: "ext3",
       superOptions: ["rw", "errors=continue"],
     },
     {
+      device: "0:22",
       root: "/",
       mountpoint: "/sys/fs/cgroup/cpu,cpuacct",
       fstype: "cgroup",
@@ -38,7 +40,13 @@ test("parseMountInfo() takes any number of optional fields, none too", () => {
 test("parseMountInfo() decodes octal escapes in paths", () => {
   const line = "1 2 0:3 /a\\040b /c\\011d\\012e\\134f\\043 rw - tmpfs none rw";
   expect(parseMountInfo(line)).toEqual([
-    { root: "/a b", mountpoint: "/c\td\ne\\f#", fstype: "tmpfs", superOptions: ["rw"] },
+    {
+      device: "0:3",
+      root: "/a b",
+      mountpoint: "/c\td\ne\\f#",
+      fstype: "tmpfs",
+      superOptions: ["rw"],
+    },
   ]);
 });
 
