@@ -102,6 +102,9 @@ function hostParts(): Part[] {
     ...files
       .filter(({ name }) => name.startsWith("mounts"))
       .map(({ name, argv }) => ({ name: `${name} (on a shared /)`, argv: [...SHARED, ...argv] })),
+    ...files
+      .filter(({ name }) => name === "exec")
+      .map(({ name, argv }) => ({ name: `${name} (on cgroup v2)`, argv: [...UNIFIED, ...argv] })),
   ];
 }
 

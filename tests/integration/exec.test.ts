@@ -433,6 +433,27 @@ test("a sub-cgroup of the container's", () => {
   for (const path of made) must(run(["rmdir", path]));
 });
 
+const V2 = existsSync("/sys/fs/cgroup/cgroup.controllers");
+
+test.skipIf(!V2)("on cgroup v2, where the container's cgroup cannot be joined, init's is", () => {
+  for (const { lab, id } of twins("made by runc").both) {
+    const file = join(lab.root, id, "state.json");
+    const text = JSON.parse(readFileSync(file, "utf8"));
+    text.cgroup_paths[""] += "-gone";
+    writeFileSync(file, JSON.stringify(text));
+  }
+  const { status, stdout } = same("made by runc", ["ID", "cat", "/proc/self/cgroup"]);
+  expect([status, stdout.includes("-gone")]).toEqual([0, false]);
+  const words = ["--cgroup", "x", "ID", "true"];
+  for (const twin of twins("made by runc").both) {
+    const ran = execOn(twin, words);
+    expect([ran.status, ran.stderr]).toEqual([
+      255,
+      expect.stringContaining("-gone/x/cgroup.procs"),
+    ]);
+  }
+});
+
 test("help tells every flag of runc's", () => {
   const names = (text: string) =>
     [...text.matchAll(/^ +(?:-\w, )?--([a-z-]+)/gm)].map(([, n]) => n);
