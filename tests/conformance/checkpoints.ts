@@ -3,6 +3,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Bundle, type Json, Lab, must, run, waitFor } from "../support/lab.ts";
+import { listens } from "../support/steady.ts";
 
 type Edit = (config: Json) => void;
 
@@ -10,7 +11,7 @@ type Edit = (config: Json) => void;
 export const STILL = "echo 1 > /tmp/n; while :; do sleep 100000; done";
 
 /** A TCP connection; runc raises the loopback interface of a new network namespace. */
-const connection = (address: string) => `sleep 100000 | nc -l -p 5555 > /tmp/got & sleep 0.2
+const connection = (address: string) => `sleep 100000 | nc -l -p 5555 > /tmp/got & ${listens(5555)}
   (echo hello; sleep 100000) | nc ${address} 5555 &
   until [ -s /tmp/got ]; do sleep 0.05; done; ${STILL}`;
 const CONNECTED = connection("127.0.0.1");

@@ -22,7 +22,7 @@ import {
   traces,
   waitFor,
 } from "../support/lab.ts";
-import { steadyBundle } from "../support/steady.ts";
+import { listens, steadyBundle } from "../support/steady.ts";
 
 let lab: Lab;
 let next = 0;
@@ -33,15 +33,11 @@ afterEach(() => lab[Symbol.dispose]());
 
 const fresh = (name: string) => join(lab.path, `${name}-${next++}`);
 
-/** Waits in the container for the server on port 5555. */
-const LISTENS =
-  "until busybox grep -qs ':15B3 .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done";
-
 /** CRIU refuses: what the container does, the flags, and what thaw's line holds beside CRIU's own. */
 const REFUSED: readonly (readonly [string, string, string[], string])[] = [
   [
     "an established connection",
-    `sleep 100000 | nc -l -p 5555 >/tmp/got & ${LISTENS}; (echo x; sleep 100000) | nc 127.0.0.1 5555 & until [ -s /tmp/got ]; do sleep 0.05; done;`,
+    `sleep 100000 | nc -l -p 5555 >/tmp/got & ${listens(5555)}; (echo x; sleep 100000) | nc 127.0.0.1 5555 & until [ -s /tmp/got ]; do sleep 0.05; done;`,
     [],
     "a process has an established TCP connection; checkpoint with --tcp-established",
   ],

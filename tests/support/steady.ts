@@ -21,8 +21,14 @@ export function steadyBundle(lab: Lab, change?: (config: Json) => void, before =
   return bundle;
 }
 
+/** Shell that waits until a server in its network namespace listens on a port. */
+export const listens = (port: number) => {
+  const address = `:${port.toString(16).toUpperCase().padStart(4, "0")} .* 0A `;
+  return `until busybox grep -qs '${address}' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done`;
+};
+
 /** A server that echoes, and a client that counts and receives into /tmp/received, in one container over 127.0.0.1. */
 export const CONNECTED = [
   "nc -l -p 7 -e cat &",
-  `sleep 0.3; { ${steadyScript("echo $i")}; } | nc 127.0.0.1 7 >/tmp/received`,
+  `${listens(7)}; { ${steadyScript("echo $i")}; } | nc 127.0.0.1 7 >/tmp/received`,
 ].join("\n");
