@@ -4,11 +4,12 @@ import { expect, test } from "bun:test";
 import { chmodSync, chownSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { countsOn, type Json, Lab, must, networkNamespace, run, waitFor } from "../support/lab.ts";
+import { untilListening } from "../support/steady.ts";
 
 /** A client and a server that echoes, in one container over 127.0.0.1; a line every 100 ms. */
 const CONNECTED = [
   "nc -l -p 7777 -e cat &",
-  "sleep 0.5",
+  untilListening(7777),
   "i=0; while :; do i=$((i+1)); echo $i; sleep 0.1; done | nc 127.0.0.1 7777 > /tmp/n",
 ].join("\n");
 

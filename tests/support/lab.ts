@@ -262,7 +262,11 @@ export class Lab implements Disposable {
       "-path",
       `*/${this.path.slice(5)}*`,
     ];
-    run([...cgroups, "-exec", "rmdir", "{}", "+"]);
+    // One may be busy for a moment after its last process has ended.
+    for (let tries = 0; tries < 20 && run(cgroups).stdout !== ""; tries++) {
+      if (tries > 0) Bun.sleepSync(100);
+      run([...cgroups, "-exec", "rmdir", "{}", "+"]);
+    }
     refuseMounts(this.path);
     rmSync(this.path, { recursive: true, force: true });
   }
