@@ -42,7 +42,8 @@ function expectSays(message: string, says: Says): void {
 
 /** What thaw owes whatever happens. */
 function expectThaw(row: KindRow, { outcome, message, criu, left }: Tried, form: LogForm): void {
-  expect({ row: row.name, left }).toEqual({ row: row.name, left: [] });
+  const { status } = outcome;
+  expect({ status, message, left }).toEqual({ status, message, left: [] });
   expect({ message, status: outcome.status }).toEqual({ message, status: row.status });
   if (row.says !== undefined) expectSays(message, row.says);
   if (row.status === 0 || row.ends) return;
