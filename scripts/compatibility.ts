@@ -89,7 +89,8 @@ ${table(["about", "rows", "equal", "different on purpose"], numbers)}
 
 ## In every row
 
-- After runc's message thaw may add a remedy: \`MESSAGE; REMEDY\`.
+- After runc's message thaw may add a remedy, and the container where nothing else names it:
+  \`MESSAGE; REMEDY; container ID\`.
 - After \`criu failed: type RESTORE errno N\`, and DUMP, thaw adds CRIU's own line, the cause, the remedy, and where
   CRIU's log is, on the same line.
 - The text of help is thaw's own. What stands before it, and where it goes, is runc's.

@@ -82,13 +82,19 @@ function hasRuntime(pid: number): boolean {
   return read(parent, "cmdline").split("\0").includes("restore");
 }
 
-/** Where it is, but for cgroups that are not a container's: the root's and thaw's own. */
+/**
+ * Where it is, but for cgroups that are not the container's: the root's, thaw's own, and those of a
+ * hierarchy that runc did not join, which have another name.
+ */
 function cgroupsOfTask(pid: number): Map<string, string> {
   const paths = new Map<string, string>();
   const found = hierarchies();
-  for (const { ctrl, path } of cgroupsOf(pid)) {
+  const places = cgroupsOf(pid);
+  const main = places.find(({ ctrl }) => ctrl === "devices") ?? places[0];
+  for (const { ctrl, path } of places) {
     const hierarchy = found.find(({ controllers }) => controllers.includes(ctrl));
     if (hierarchy === undefined || path === "/" || path === hierarchy.own) continue;
+    if (basename(path) !== basename(main?.path ?? "/")) continue;
     const inside = cgroupPaths(found, path).get(ctrl);
     if (inside !== undefined) paths.set(ctrl, inside);
   }

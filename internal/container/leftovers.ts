@@ -18,7 +18,6 @@ import { SIGKILL } from "../linux/signal.ts";
 import type { Log } from "../log/log.ts";
 import { readState, removeState } from "../state/load.ts";
 import { type RestoreRecord, readRecord } from "../state/state.ts";
-import { endAbandoned } from "./abandoned.ts";
 import { type Container, idsIn } from "./container.ts";
 
 // A CRIU whose client is gone undoes its own work; one that no longer talks must be killed. Both in
@@ -126,8 +125,8 @@ export async function removeLeftovers(root: string, id: string, log: Log): Promi
   }
   if (!isThere()) return false;
   const record = interruptedRestore(directory, id);
-  if (record === undefined) endAbandoned(directory);
-  else endCriu(record);
+  if (record !== undefined) endCriu(record);
+  else (await import("./abandoned.ts")).endAbandoned(directory);
   if (record?.criu !== undefined) endTasks(root, id, record, record.criu.startTime);
   if (record !== undefined) await lift(record, log);
   removeState(directory);

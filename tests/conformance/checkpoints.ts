@@ -146,6 +146,9 @@ const MAKERS = {
   "ipc path": (around: Around) => withPath(around, "ipc", held(around, "ipc", "-i")),
   "uts path": (around: Around) => withPath(around, "uts", held(around, "uts", "-u")),
   "pid path": (around: Around) => withPath(around, "pid", held(around, "pid_for_children", "-p")),
+  "time path": (around: Around) =>
+    withPath(around, "time", held(around, "time_for_children", "-T")),
+  "mount path": (around: Around) => withPath(around, "mount", held(around, "mnt", "-m")),
   "host's network": (around: Around) => without(around, "network"),
   "host's ipc": (around: Around) => without(around, "ipc"),
   "host's uts": (around: Around) =>

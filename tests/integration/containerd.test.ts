@@ -67,9 +67,11 @@ describe.each([...SUITES])("containerd of Debian %s", (suite) => {
     expect(ctr("task", "ps", "life").stdout).toContain(String(containerd.task("life")?.pid));
     document("`ctr task ps`");
     await containerd.update("life", { memory: { limit: 64 << 20 } });
-    document(
-      `\`Tasks.Update\`${suite === "bookworm" ? " of 1.6" : ""}, as by nerdctl and Kubernetes`,
-    );
+    const flows = {
+      bookworm: "`Tasks.Update` of 1.6, as by nerdctl and Kubernetes",
+      sid: "`Tasks.Update`, as by nerdctl and Kubernetes",
+    };
+    document(flows[suite]);
     expect(ctr("task", "metrics", "life").stdout).toMatch(/memory\.\w*limit\w* +67108864/);
     containerd.end("life");
     document("`ctr task kill`, `delete`");

@@ -241,6 +241,8 @@ test("the mad criu of a killed runc is ended, with all that it has made", async 
     config.process.args = ["/bin/busybox", "sleep", "100000"];
   });
   lab.start(beside, other, "bin/busybox");
+  const sleeps = () => processesOf(lab).some((line) => line.endsWith(" sleep 100000"));
+  waitFor(sleeps, "the other to be what it will be");
   const before = [files(bundle), traces(lab)];
   const pages = join(image, "pages-1.img");
   const whole = readFileSync(pages);
@@ -250,8 +252,7 @@ test("the mad criu of a killed runc is ended, with all that it has made", async 
   const argv = ["runc", "--root", lab.root, "restore", "-d", "-b", bundle.path, ...paths, id];
   await using runc = Bun.spawn(argv, { stdio: ["ignore", "ignore", "ignore"] });
   const isAt = (text: string) => readFileSync(join(work, "restore.log"), "utf8").includes(text);
-  waitFor(() => existsSync(join(work, "restore.log")) && isAt("restorer"), "criu to go mad");
-  await Bun.sleep(500);
+  waitFor(() => existsSync(join(work, "restore.log")) && isAt("returned 0\n"), "criu to go mad");
   runc.kill("SIGKILL");
   await runc.exited;
   ended(lab.thaw(["delete", "-f", id]));

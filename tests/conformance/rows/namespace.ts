@@ -34,7 +34,9 @@ const joined =
   ({ lab, bundle, id }: Given) => {
     const path = bundle.config().linux.namespaces.find((ns: Json) => ns.type === type).path;
     const inode = (of: string) => run(["stat", "-L", "-c", "%i", of]).stdout;
-    return inode(path) === inode(`/proc/${lab.state(id).init_process_pid}/ns/${file}`);
+    const isJoined = inode(path) === inode(`/proc/${lab.state(id).init_process_pid}/ns/${file}`);
+    if (!isJoined) throw new Error(`it is not in the ${type} namespace ${path}`);
+    return isJoined;
   };
 
 /** Whether init is in the namespace the test is in. */
@@ -65,6 +67,9 @@ const RESTORED: readonly Row[] = [
   restored("a network namespace with a path", "network path", joined("network", "net")),
   restored("an ipc namespace with a path", "ipc path", joined("ipc", "ipc")),
   restored("a uts namespace with a path", "uts path", joined("uts", "uts")),
+  restored("a time namespace with a path", "time path", joined("time", "time")),
+  // CRIU cannot: neither can runc.
+  { ...restored("a mount namespace with a path", "mount path", undefined), status: 1, criu: true },
   restored("the host's network", "host's network", shared("net")),
   restored("the host's ipc namespace", "host's ipc", shared("ipc")),
   restored("the host's uts namespace", "host's uts", shared("uts")),

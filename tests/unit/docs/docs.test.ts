@@ -1,7 +1,7 @@
 /** What is written and made for people to read: true to the program, and readable. @module */
 
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { shownCommands } from "../../../cmd/command.ts";
 import { commands, handedToRunc } from "../../../cmd/commands.ts";
@@ -45,6 +45,18 @@ describe("docs/troubleshooting.md", () => {
       expect(text).toContain(`| \`${example}\` | `);
     expect(text.split("\n").filter((line) => /^\| .*\$\d/.test(line))).toEqual([]);
   });
+});
+
+test.each(["containerd", "podman"])("each flow in docs/%s.md is in a test", (caller) => {
+  const [, table = ""] = read(`docs/${caller}.md`).split("## Flows");
+  const flows = [...table.matchAll(/^\| (`.*?|a .*?) \| \d/gm)].map(([, flow = ""]) => flow);
+  const tests = ["", "-pre-dump"]
+    .map((part) => join(root, `tests/integration/${caller}${part}.test.ts`))
+    .filter(existsSync)
+    .map((path) => readFileSync(path, "utf8"))
+    .join("\n");
+  expect(flows.length).toBeGreaterThan(15);
+  expect(flows.filter((flow) => !tests.includes(`"${flow}"`))).toEqual([]);
 });
 
 test("what is made is the same each time, and committed", async () => {
