@@ -246,7 +246,16 @@ export class Lab implements Disposable {
   /** Ends a container; it need not exist. */
   delete(id: string): void {
     refuseMounts(join(this.root, id));
-    this.runc(["delete", "--force", "--", id]);
+    const cgroups = this.#cgroups(id);
+    if (this.runc(["delete", "--force", "--", id]).status === 0) removeLate(cgroups);
+  }
+
+  #cgroups(id: string): string[] {
+    try {
+      return Object.values(this.state(id).cgroup_paths);
+    } catch {
+      return []; // there is no such container, or a test has damaged it
+    }
   }
 
   [Symbol.dispose](): void {
@@ -262,11 +271,7 @@ export class Lab implements Disposable {
       "-path",
       `*/${this.path.slice(5)}*`,
     ];
-    // One may be busy for a moment after its last process has ended.
-    for (let tries = 0; tries < 20 && run(cgroups).stdout !== ""; tries++) {
-      if (tries > 0) Bun.sleepSync(100);
-      run([...cgroups, "-exec", "rmdir", "{}", "+"]);
-    }
+    removeLate(run(cgroups).stdout.split("\n"));
     refuseMounts(this.path);
     rmSync(this.path, { recursive: true, force: true });
   }
@@ -309,6 +314,16 @@ export function mountsBelow(path: string): string[] {
     .split("\n")
     .map((line) => line.split(" ")[4] ?? "")
     .filter((mount) => mount.startsWith(`${path}/`));
+}
+
+// A cgroup may be busy for a moment after its last process has ended; runc then forgets it.
+function removeLate(cgroups: readonly string[]): void {
+  for (let tries = 0; tries < 20; tries++) {
+    const left = cgroups.filter((path) => path.startsWith("/sys/fs/cgroup/") && existsSync(path));
+    if (left.length === 0) return;
+    if (tries > 0) Bun.sleepSync(100);
+    run(["rmdir", ...left]);
+  }
 }
 
 // Deleting recursively through a mount erases what is mounted.
