@@ -95,6 +95,9 @@ ${table(["about", "rows", "equal", "different on purpose"], numbers)}
   CRIU's log is, on the same line.
 - The text of help is thaw's own. What stands before it, and where it goes, is runc's.
 - Where runc shows its own name, thaw shows the name it was called by.
+- In the foreground, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV and SIGSYS end thaw itself, and what it
+  stayed with goes on, as after SIGKILL; SIGPWR is lost. runc forwards them. All others are forwarded by both.
+- In a working directory that has been deleted thaw does not start, and says so.
 
 ${COMMANDS.map(flagsOf).join("\n\n")}
 

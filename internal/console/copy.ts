@@ -97,8 +97,8 @@ export interface Foreground {
 // How long orphans of the container may stay zombies while it is quiet, in milliseconds.
 const REAP_INTERVAL = 1000;
 const SIGWINCH = 28;
-// SIGCHLD tells of our own children, SIGPIPE and SIGURG are ours too (runc: signals.go).
-const OURS = [17, 13, 23];
+// SIGCHLD tells of our own children, SIGURG is ours too (runc: signals.go).
+const OURS = [17, 23];
 
 /**
  * Copies and forwards signals until init has ended and all it wrote is through.

@@ -20,8 +20,12 @@ export const MASK_VARIABLE = "THAW_CALLERS_SIGNAL_MASK";
 const SIG_SETMASK = 2;
 const SFD_FLAGS = 0o2000000 | 0o4000; // SFD_CLOEXEC | SFD_NONBLOCK
 const SIGTERM = 15;
-// Faults cannot be blocked sensibly, and JavaScriptCore stops its threads with SIGPWR.
-const NEVER_BLOCKED = [4, 5, 6, 7, 8, 9, 11, 19, 30, 31].reduce((mask, n) => mask | bit(n), 0n);
+const masked = (numbers: readonly number[]) => numbers.reduce((mask, n) => mask | bit(n), 0n);
+// Faults, SIGABRT and SIGSYS: a thread of Bun's allocator never blocks them. JavaScriptCore stops its
+// threads with SIGPWR.
+const NEVER_BLOCKED = masked([4, 5, 6, 7, 8, 9, 11, 19, 30, 31]);
+// SIGPIPE and SIGXFSZ: Bun ignores them before the first line, and whether the caller did is not known.
+const BUNS = [13, 25];
 const ALL = (1n << 64n) - 1n;
 
 /** The signal mask the caller started thaw with. */
@@ -67,7 +71,8 @@ export function blockAllSignals(argv: readonly string[]): void {
   const before = signalMask("SigBlk");
   const set = memory(128);
   // What the caller ignores stays ignored: a blocked signal would be kept for us.
-  set.view.setBigUint64(0, (ALL & ~NEVER_BLOCKED & ~signalMask("SigIgn")) | bit(SIGTERM), true);
+  const ignored = signalMask("SigIgn") & ~masked(BUNS);
+  set.view.setBigUint64(0, (ALL & ~NEVER_BLOCKED & ~ignored) | bit(SIGTERM), true);
   check(libc.pthread_sigmask(SIG_SETMASK, set.bytes, null), "block signals");
   const arguments_ = cstringArray(argv);
   const mask = `${MASK_VARIABLE}=${before.toString(16)}`;
@@ -83,12 +88,16 @@ export function readSignals(): Interrupts {
   const set = memory(128);
   set.view.setBigUint64(0, signalMask("SigBlk"), true);
   const signals = owned(check(libc.signalfd(-1, set.bytes, SFD_FLAGS), "signalfd"));
+  // What is ignored does not arrive; no thread of Bun's gets them, as all were started with this mask.
+  for (const signal of BUNS) libc.signal(signal, 0n);
   const waiting: number[] = [];
   const drain = () => {
     const info = memory(SIGINFO_SIZE);
     while (poll([{ fd: signals.fd, events: POLLIN }], 0)[0] !== 0) {
       if (libc.read(signals.fd, info.bytes, SIGINFO_SIZE) !== SIGINFO_SIZE) break;
-      waiting.push(info.view.getUint32(0, true));
+      const [signal, sender] = [info.view.getUint32(0, true), info.view.getUint32(12, true)];
+      // One of Bun's that comes from here is only a write(2) of ours that has failed.
+      if (sender !== process.pid || !BUNS.includes(signal)) waiting.push(signal);
     }
   };
   return {

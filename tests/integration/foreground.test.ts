@@ -86,9 +86,26 @@ test("a reader that goes away does not stop the container", async () => {
   expect((await new Response(child.stderr).text()).trim()).toBe("5");
 });
 
+test("what thaw cannot write is no signal to the container", async () => {
+  using lab = new Lab();
+  const script =
+    "trap 'exit 6' PIPE; echo > /tmp/n; until [ -e /tmp/go ]; do sleep 0.05; done; echo x; sleep 1; exit 5";
+  const bundle = lab.bundle(script);
+  const id = lab.id();
+  const image = checkpointedForeground(lab, bundle, id);
+  const words = ["sh", "-c", '{ "$@"; echo $? >&2; } | true', "sh"];
+  const child = Bun.spawn([...words, ...restoreArgv(lab, bundle, image, id)], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  running(lab, id);
+  writeFileSync(join(bundle.rootfs, "tmp/go"), "");
+  expect((await new Response(child.stderr).text()).trim()).toBe("5");
+});
+
 test("every signal is forwarded once, and the status is the container's", async () => {
   using lab = new Lab();
   const names = ["HUP", "USR1", "USR2", "ALRM", "WINCH", "CONT", "INT", "QUIT"];
+  names.push("PIPE", "XFSZ", "TSTP", "TTIN");
   const traps = names.map((name) => `trap 'echo ${name}' ${name}`).join("; ");
   const script = `${traps}; trap 'echo TERM; exit 9' TERM; echo > /tmp/n; while :; do sleep 0.02; done`;
   const bundle = lab.bundle(script);
