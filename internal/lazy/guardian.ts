@@ -16,7 +16,7 @@ import { readLog, realErrors } from "../criu/log.ts";
 import { describe, ThawError } from "../errors/errors.ts";
 import { AT_FDCWD, O_RDWR, type OwnedFd, openAt, owned, pipe } from "../linux/fd.ts";
 import { signalPidfd, takeCopy } from "../linux/pidfd.ts";
-import { type Child, childEnvironment, spawn } from "../linux/process.ts";
+import { type Child, childEnvironment, isEnding, spawn } from "../linux/process.ts";
 import { POLLIN, poll, SIGKILL } from "../linux/signal.ts";
 import { isBound, receivePacket, sendPacket } from "../linux/socket.ts";
 import type { Log } from "../log/log.ts";
@@ -159,6 +159,8 @@ function hold({ message, init }: HoldPacket, daemon: Child, task: Task): Guarded
 /** Copies userfaultfds that are new in the daemon and closes those it has closed. */
 function refresh({ daemon, held }: Guarded): void {
   const now = userfaultfds(daemon.pid);
+  // One that ends loses its descriptors before its pidfd says so, and then ours must stay open.
+  if (isEnding(daemon.pid)) return;
   for (const [number, copy] of held) {
     if (now.has(number)) continue;
     copy.close();

@@ -118,7 +118,10 @@ function normal({ status, stdout, stderr }: Ran, { lab, id }: Twin): object {
       .replaceAll(/"+$/gm, '"')
       .replaceAll(/(socket|pipe|mnt|pid|net|uts|ipc|cgroup|time|user):\[\d+\]/g, "$1:[N]")
       .replaceAll(/^[^"\n]*?"?(level=error msg="?[^"]*?)(?:\/\S*)?\b(runc|thaw): /gm, "$1$$0: ");
-  return { status, stdout: plain(stdout), stderr: plain(stderr) };
+  // A warning of the runtime's may come before or after what the program writes.
+  const lines = plain(stderr).split("\n");
+  const said = (by: boolean) => lines.filter((line) => line.startsWith("level=") === by);
+  return { status, stdout: plain(stdout), stderr: [...said(true), ...said(false)].join("\n") };
 }
 
 /** The same by both; returns what thaw did. */
