@@ -5,20 +5,17 @@
  * @module
  */
 
-import { readdirSync, readFileSync, readlinkSync, realpathSync, rmdirSync } from "node:fs";
+import { readdirSync, realpathSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { thaw } from "../cgroups/freezer.ts";
 import { cgroupPaths, hierarchies } from "../cgroups/hierarchies.ts";
 import { cgroupsOf, removeTree } from "../cgroups/manager.ts";
 import { temporariesIn } from "../criu/temporaries.ts";
-import { ThawError } from "../errors/errors.ts";
 import { mounts, parseMountInfo, unmountTree } from "../linux/mount.ts";
 import { holdProcess } from "../linux/pidfd.ts";
+import { procLink, procText } from "../linux/proc.ts";
 import { startTime } from "../linux/process.ts";
-import { SIGKILL } from "../linux/signal.ts";
-
-// How long a process that was killed may take to end, in milliseconds.
-const PATIENCE = 10_000;
+import { attempt, killCriu } from "./ending.ts";
 
 /** One that has something to do with it. */
 interface Task {
@@ -49,10 +46,13 @@ export function endAbandoned(directory: string): void {
     .sort((a, b) => a.start - b.start || a.pid - b.pid);
   const service = tasks.find(({ isCriu, isInside }) => isCriu && !isInside);
   if (service === undefined || hasRuntime(service.pid)) return;
-  const work = link(service.pid, "cwd");
+  const work = procLink(service.pid, "cwd");
   const paths = cgroupsOfTask(service.pid);
   attempt(() => thaw(paths));
-  for (const { pid, start } of tasks) end(pid, start);
+  for (const { pid, start } of tasks) {
+    using task = holdProcess(pid, start);
+    if (task !== undefined) killCriu(task, pid);
+  }
   for (const path of temporariesIn(work, "restore.log", 0)) {
     attempt(() => unmountTree(path));
     attempt(() => rmdirSync(path));
@@ -67,19 +67,19 @@ function tasksOf(directory: string): Task[] {
   return readdirSync("/proc").flatMap((name) => {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) return [];
-    const isCriu = basename(link(pid, "exe").replace(/ \(deleted\)$/, "")) === "criu";
-    const root = parseMountInfo(read(pid, "mountinfo")).find((one) => one.mountpoint === "/");
+    const isCriu = basename(procLink(pid, "exe").replace(/ \(deleted\)$/, "")) === "criu";
+    const root = parseMountInfo(procText(pid, "mountinfo")).find((one) => one.mountpoint === "/");
     const isInside = root?.device === bound.device && root.root === bound.root;
     const start = startTime(pid);
     if (start === undefined || !(isCriu || isInside)) return [];
-    return [{ pid, start, isInside, isCriu, place: read(pid, "cgroup") }];
+    return [{ pid, start, isInside, isCriu, place: procText(pid, "cgroup") }];
   });
 }
 
 /** Whether the runtime that started it is there: then it is no one's to end. */
 function hasRuntime(pid: number): boolean {
-  const parent = Number(/^PPid:\s*(\d+)/m.exec(read(pid, "status"))?.[1] ?? 0);
-  return read(parent, "cmdline").split("\0").includes("restore");
+  const parent = Number(/^PPid:\s*(\d+)/m.exec(procText(pid, "status"))?.[1] ?? 0);
+  return procText(parent, "cmdline").split("\0").includes("restore");
 }
 
 /**
@@ -101,45 +101,10 @@ function cgroupsOfTask(pid: number): Map<string, string> {
   return paths;
 }
 
-function end(pid: number, start: number): void {
-  using task = holdProcess(pid, start);
-  if (task === undefined) return;
-  attempt(() => task.signal(SIGKILL));
-  if (!task.ended(PATIENCE))
-    throw new ThawError(`criu (pid ${pid}) has been killed and does not end`, {
-      hint: `see /proc/${pid}/stack`,
-    });
-}
-
 function resolved(path: string): string {
   try {
     return realpathSync(path);
   } catch {
     return path;
-  }
-}
-
-function link(pid: number, name: string): string {
-  try {
-    return readlinkSync(`/proc/${pid}/${name}`);
-  } catch {
-    return "";
-  }
-}
-
-function read(pid: number, name: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${name}`, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-// What has gone meanwhile need not be ended.
-function attempt(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // told by what is left
   }
 }

@@ -6,24 +6,24 @@
  * @module
  */
 
-import { readFileSync, readlinkSync, rmdirSync, statSync } from "node:fs";
+import { rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { containerProcesses, destroyCgroups } from "../cgroups/end.ts";
 import { thaw } from "../cgroups/freezer.ts";
 import { ThawError } from "../errors/errors.ts";
 import { parseMountInfo } from "../linux/mount.ts";
 import { holdProcess } from "../linux/pidfd.ts";
+import { procLink, procText } from "../linux/proc.ts";
 import { nameOf, startTime, tracerOf } from "../linux/process.ts";
 import { SIGKILL } from "../linux/signal.ts";
 import type { Log } from "../log/log.ts";
 import { readState, removeState } from "../state/load.ts";
 import { type RestoreRecord, readRecord } from "../state/state.ts";
 import { type Container, idsIn } from "./container.ts";
+import { attempt, DEATH_PATIENCE, killCriu } from "./ending.ts";
 
-// A CRIU whose client is gone undoes its own work; one that no longer talks must be killed. Both in
-// milliseconds.
+// A CRIU whose client is gone undoes its own work; one that no longer talks must be killed. Milliseconds.
 const CRIU_PATIENCE = 3000;
-const DEATH_PATIENCE = 10_000;
 // The moment between making the directory and noting in it whose it is.
 const CLAIM_PATIENCE = 100;
 
@@ -51,23 +51,15 @@ export function endCriu({ criu: recorded }: RestoreRecord): void {
   if (criu === undefined) return;
   if (criu.ended(CRIU_PATIENCE)) return;
   const directories = temporaryDirectories(recorded.pid);
-  criu.signal(SIGKILL);
-  if (!criu.ended(DEATH_PATIENCE))
-    throw new ThawError(`criu (pid ${recorded.pid}) has been killed and does not end`, {
-      hint: `see /proc/${recorded.pid}/stack`,
-    });
+  killCriu(criu, recorded.pid);
   for (const directory of directories) attempt(() => rmdirSync(directory));
 }
 
 /** The directories in /tmp that a CRIU has mounted something on, as its own namespace shows. */
 function temporaryDirectories(pid: number): string[] {
-  try {
-    return parseMountInfo(readFileSync(`/proc/${pid}/mountinfo`, "utf8"))
-      .map(({ mountpoint }) => mountpoint)
-      .filter((mountpoint) => /^\/tmp\/\.criu\.mntns\.[A-Za-z0-9]+$/.test(mountpoint));
-  } catch {
-    return [];
-  }
+  return parseMountInfo(procText(pid, "mountinfo"))
+    .map(({ mountpoint }) => mountpoint)
+    .filter((mountpoint) => /^\/tmp\/\.criu\.mntns\.[A-Za-z0-9]+$/.test(mountpoint));
 }
 
 /** Lets others in the container's network namespace be reached again, whom the checkpoint cut off. */
@@ -90,7 +82,7 @@ export function endDump({ state }: Container): ((log: Log) => Promise<void>) | u
   const tracer = tracerOf(init);
   using criu = holdProcess(tracer, startTime(tracer) ?? 0);
   if (criu === undefined || !/^criu/.test(nameOf(tracer))) return undefined;
-  const dump = { init, log: join(workOf(tracer), "dump.log") };
+  const dump = { init, log: join(procLink(tracer, "cwd"), "dump.log") }; // CRIU works beside its log
   attempt(() => criu.signal(SIGKILL));
   return async (log) => {
     const path = state.namespaces.find(({ type }) => type === "NEWNET")?.path ?? "";
@@ -99,15 +91,6 @@ export function endDump({ state }: Container): ((log: Log) => Promise<void>) | u
     const since = "the checkpoint was given up";
     await liftNetworkLock({ path, by: dump, since }, (message) => log.warn(message));
   };
-}
-
-/** CRIU works in the directory of its log. */
-function workOf(criu: number): string {
-  try {
-    return readlinkSync(`/proc/${criu}/cwd`);
-  } catch {
-    return "/";
-  }
 }
 
 /**
@@ -160,13 +143,4 @@ function isUsedByOther(root: string, id: string, paths: ReadonlyMap<string, stri
         return false;
       }
     });
-}
-
-// What has gone meanwhile need not be ended.
-function attempt(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // told by what is left
-  }
 }

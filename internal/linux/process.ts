@@ -6,6 +6,7 @@ import { ThawError } from "../errors/errors.ts";
 import { expectEnd } from "./end.ts";
 import { duplicate, owned } from "./fd.ts";
 import { check, cstring, cstringArray, EINTR, errno, libc, memory, SyscallError } from "./libc.ts";
+import { procText } from "./proc.ts";
 import { type Interrupts, POLLIN, SIGKILL, waitReady } from "./signal.ts";
 import { callersEnvironment, callersMask, MASK_VARIABLE } from "./signalfd.ts";
 
@@ -174,14 +175,6 @@ function childOf(pid: number, ownsGroup: boolean): Child {
   };
 }
 
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
 function waitpid(pid: number): ExitStatus {
   const raw = memory(4);
   for (;;) {
@@ -227,7 +220,7 @@ const SIGNALS: Record<number, string> = {
  * CRIU itself needs).
  */
 export function children(): number[] {
-  return readOr("/proc/thread-self/children").split(" ").filter(Boolean).map(Number);
+  return procText("thread-self", "children").split(" ").filter(Boolean).map(Number);
 }
 
 /**
@@ -273,19 +266,19 @@ export function isEnding(pid: number): boolean {
 
 /** The fields of /proc/PID/stat from the state on; undefined when there is no such process. */
 function statFields(pid: number): string[] | undefined {
-  const stat = readOr(`/proc/${pid}/stat`);
+  const stat = procText(pid, "stat");
   // The name in parentheses may hold anything, so count from its end.
   return stat === "" ? undefined : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 /** The name of a process, for people (proc(5), comm). */
 export function nameOf(pid: number): string {
-  return readOr(`/proc/${pid}/comm`).trim() || "it has ended";
+  return procText(pid, "comm").trim() || "it has ended";
 }
 
 /** The process that traces another (ptrace(2)); 0 for none. */
 export function tracerOf(pid: number): number {
-  return Number(/^TracerPid:\s*(\d+)/m.exec(readOr(`/proc/${pid}/status`))?.[1] ?? 0);
+  return Number(/^TracerPid:\s*(\d+)/m.exec(procText(pid, "status"))?.[1] ?? 0);
 }
 
 /** Whether a process is another, or its child, or a child's, and so on; false when it has ended. */
@@ -307,7 +300,7 @@ export function descendsFrom(pid: number, ancestor: number): boolean {
  * to the hard limit at start. The caller's is read from the parent process.
  */
 export function restoreNofileLimit(): void {
-  const limits = readOr(`/proc/${process.ppid}/limits`);
+  const limits = procText(process.ppid, "limits");
   const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   if (soft === undefined) return;
   const limit = memory(16);
